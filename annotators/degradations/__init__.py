@@ -1,0 +1,1 @@
+"""Online degradations of the target image."""

@@ -1,0 +1,75 @@
+"""The error tree: one class to catch, and below it one class per kind of answer a caller can give.
+
+    Graph200KError
+    ├── UnknownNameError      a name no registry or catalogue knows; carries the closest ones
+    ├── SourceError           a source cannot be read as a whole, or what it holds contradicts the dataset
+    ├── UnsafeInputError      a limit or a safety rule was broken by input bytes
+    │   └── ImageDecodeError  bytes that are not an image we accept
+    ├── DatasetError          a dataset on disk is missing, damaged, or in the middle of a commit
+    │   ├── DatasetLockedError   somebody else is writing
+    │   └── MemberNotFoundError  the record exists, the annotation does not
+    ├── OutputError           the output cannot be written (disk full, read-only)
+    ├── PlanError             the run cannot start as asked (resources, unknown inputs)
+    └── MissingWeightsError   a model file is not there, with how to get it
+
+Every message says what was found, what was expected, and what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class Graph200KError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class UnknownNameError(Graph200KError, KeyError):
+    """Raise for a name that is not registered; the message offers the closest known names."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"
+        self.message = f"unknown {kind} {name!r}; {hint}"
+        super().__init__(self.message)
+
+    def __str__(self) -> str:  # KeyError would show the repr of the message
+        return self.message
+
+
+class SourceError(Graph200KError):
+    """Raise when a source cannot be read as a whole or contradicts the dataset it is added to."""
+
+
+class UnsafeInputError(Graph200KError):
+    """Raise when input breaks a limit (pixels, bytes, members, JSON depth) or a safety rule (names, pickles)."""
+
+
+class ImageDecodeError(UnsafeInputError):
+    """Raise when bytes are not an image we accept; the message is one line fit for a failure table."""
+
+
+class DatasetError(Graph200KError):
+    """Raise when a dataset on disk is missing, damaged, or needs repair."""
+
+
+class DatasetLockedError(DatasetError):
+    """Raise when another run holds the dataset's write lock."""
+
+
+class MemberNotFoundError(DatasetError):
+    """Raise when a record lacks the annotation asked for."""
+
+
+class OutputError(Graph200KError):
+    """Raise when the output cannot be written."""
+
+
+class PlanError(Graph200KError):
+    """Raise when a run cannot start as asked."""
+
+
+class MissingWeightsError(Graph200KError):
+    """Raise when a model file is not there; the message names where to get it."""

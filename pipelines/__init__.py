@@ -1,0 +1,1 @@
+"""Ray pipelines: ingest photographs, annotate them, seal shards."""

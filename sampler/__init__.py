@@ -1,0 +1,1 @@
+"""Task sampling: paths of the schema graph turned into image grids with a hole."""
