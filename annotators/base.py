@@ -1,0 +1,94 @@
+"""What an annotator is: a frozen description of what it reads, produces and needs, and a function it loads."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from annotators.weights import WEIGHTS
+from graph200k.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One image that an annotator made."""
+
+    node: str
+    """Node type."""
+    image: np.ndarray
+    """uint8, H×W for single-channel node types, H×W×3 RGB for the others; the size of the target."""
+    variant: int | None = None
+    """Number of the variant, for node types that have several."""
+    role: str = ""
+    """Role within the annotation, for node types that have several images or a named one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What one worker of an annotator takes, and how long it may think about one record."""
+
+    cheap: bool = False
+    """Cheap CPU annotators share one stage; the others get a pool of workers of their own."""
+    gpus: float = 0.0
+    """GPUs a worker; fractions share a device."""
+    memory_mb: int = 200
+    """Resident memory a worker, in MiB."""
+    time_limit_s: float = 60.0
+    """Seconds for one record; a worker that takes longer is ended."""
+
+
+AnnotateFunction: TypeAlias = Callable[[Mapping[str, np.ndarray], np.random.Generator], list[Annotation]]
+"""From the images read (by node type) and a generator seeded for this record, to the annotations made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Annotator(ABC):
+    """Base of all annotators. Fields of a subclass are its parameters: changing one makes earlier outputs stale."""
+
+    name: ClassVar[str]
+    """The name it is registered under."""
+    reads: ClassVar[tuple[str, ...]] = ("target",)
+    """Node types it needs."""
+    produces: ClassVar[tuple[str, ...]]
+    """Node types it makes."""
+    version: ClassVar[int] = 1
+    """Raised when the code changes what comes out."""
+    weights: ClassVar[tuple[str, ...]] = ()
+    """Weight files it loads, by their names in :data:`annotators.weights.WEIGHTS`."""
+    resources: ClassVar[Resources] = Resources()
+
+    @abstractmethod
+    def load(self) -> AnnotateFunction:
+        """Import what is heavy, read the weights, and return the function that annotates one record."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters by name, as they go into provenance."""
+        return dataclasses.asdict(self)
+
+    @property
+    def model(self) -> str:
+        """Return the ids of the models used, joined with " + ", or "" if there is none."""
+        return " + ".join(WEIGHTS[name].model for name in self.weights)
+
+    @property
+    def revision(self) -> str:
+        """Return the first 12 hex digits of each weight file's sha256, joined with "+"."""
+        return "+".join(WEIGHTS[name].sha256[:12] for name in self.weights)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that change when name, version, weights or parameters do."""
+        described = [self.name, self.version, self.revision, self.parameters]
+        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
+
+
+ANNOTATORS: Registry[Annotator] = Registry("annotator", package="annotators")
+"""All annotators by name. Families are the modules of this package."""
