@@ -22,7 +22,7 @@ _EXPORTS = {
     "schema_graph": "graph200k.schema",
 }
 
-__all__ = sorted(_EXPORTS)  # noqa: PLE0605  (built from the table above on purpose)
+__all__ = sorted(_EXPORTS)
 
 
 def __getattr__(name: str) -> Any:

@@ -140,7 +140,8 @@ def find_task(name: str) -> Task:
 
 def to_node_link(graph: nx.MultiDiGraph) -> dict[str, Any]:
     """Return the graph as node-link JSON (networkx's layout, edges under ``edges``)."""
-    return nx.node_link_data(graph, edges="edges")
+    data: dict[str, Any] = nx.node_link_data(graph, edges="edges")
+    return data
 
 
 def from_node_link(data: dict[str, Any]) -> nx.MultiDiGraph:

@@ -1,0 +1,195 @@
+"""Sealing: one shard at a time is written anew from its old members and its parts, and swapped in.
+
+The new tar and index are written under ``parts/``, then a marker ``parts/<shard>.commit``; from then on the swap can be
+finished by anybody (:func:`roll_forward`), before it nothing has happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from graph200k.catalogue import GRAPH200K, Catalogue
+from graph200k.failures import record_failures
+from graph200k.index import INDEX_SCHEMA, members_table, read_table, records_of, table_members
+from graph200k.parts import PARTS, PartReader, PartRow, list_parts
+from graph200k.record import JSON_NODE, Member, Provenance, RecordInfo, member_name, member_order
+from graph200k.shards import ShardWriter, shard_name
+from graph200k.storage import Folder
+
+SHARDS = "shards"
+INDEX = "index"
+
+MemberId = tuple[str, int | None, str]
+"""Node, variant and role of a member within its record."""
+
+
+def shard_path(number: int) -> str:
+    """Return the path of a shard's tar."""
+    return f"{SHARDS}/{shard_name(number)}.tar"
+
+
+def index_path(number: int) -> str:
+    """Return the path of a shard's index."""
+    return f"{INDEX}/{shard_name(number)}.parquet"
+
+
+def pending_commits(folder: Folder) -> list[str]:
+    """Return the names of the shards whose swap has begun and not ended."""
+    return [name.removesuffix(".commit") for name in folder.names(PARTS) if name.endswith(".commit")]
+
+
+def roll_forward(folder: Folder) -> list[str]:
+    """Finish every swap that has begun, and return the shards' names; safe to repeat, and to be killed in."""
+    pending = pending_commits(folder)
+    for name in pending:
+        for kind, extension in ((SHARDS, "tar"), (INDEX, "parquet")):
+            if folder.exists(f"{PARTS}/{name}.{extension}"):
+                folder.move(f"{PARTS}/{name}.{extension}", f"{kind}/{name}.{extension}")
+        folder.remove(f"{PARTS}/{name}.commit")
+    return pending
+
+
+@dataclass
+class _Draft:
+    """A record about to be written."""
+
+    key: str
+    ordinal: int
+    old: dict[MemberId, Member] = field(default_factory=dict)
+    new: dict[MemberId, tuple[PartRow, str, int]] = field(default_factory=dict)
+    """Member to its row, the path of its part, and its index there."""
+
+
+def seal_shard(
+    folder: Folder,
+    number: int,
+    *,
+    drop: Callable[[Member], bool] = lambda member: False,
+    catalogue: Catalogue = GRAPH200K,
+) -> pa.Table | None:
+    """Rewrite shard ``number`` from its old members and all its parts; return its records' rows.
+
+    Old members are copied byte for byte, except those for which ``drop`` is true; members found in parts replace old
+    ones of the same node, variant and role. Failures found in parts go to ``failures.parquet``. Returns None, and
+    changes nothing, if the shard would be as it is.
+    """
+    paths = list_parts(folder, number)
+    readers = {path: PartReader.open(folder, path) for path in paths}
+    drafts, failures, changed = _drafts(folder, number, readers, drop, catalogue)
+    record_failures(folder, failures, resolved=_made(drafts))
+    records = None
+    if changed:
+        records = _write(folder, number, drafts, readers, catalogue)
+        folder.write(f"{PARTS}/{shard_name(number)}.commit", b"")
+        roll_forward(folder)
+    for path in paths:
+        folder.remove(path)
+    return records
+
+
+def _made(drafts: Sequence[_Draft]) -> set[tuple[str, str]]:
+    return {(draft.key, row.annotator) for draft in drafts for row, _, _ in draft.new.values()}
+
+
+def _drafts(
+    folder: Folder, number: int, readers: dict[str, PartReader], drop: Callable[[Member], bool], catalogue: Catalogue
+) -> tuple[list[_Draft], list[PartRow], bool]:
+    drafts: dict[str, _Draft] = {}
+    changed = False
+    if folder.exists(index_path(number)):
+        for member in table_members(read_table(folder, index_path(number), INDEX_SCHEMA)):
+            draft = drafts.setdefault(member.key, _Draft(member.key, len(drafts)))
+            if drop(member):
+                changed = True
+            else:
+                draft.old[member.node, member.variant, member.role] = member
+    failures = []
+    for path, reader in readers.items():
+        for position, row in enumerate(reader.rows()):
+            if row.node is None:
+                failures.append(row)
+                continue
+            draft = drafts.setdefault(row.key, _Draft(row.key, row.ordinal))
+            draft.new[row.node, row.variant, row.role] = (row, path, position)
+            changed = True
+    return sorted(drafts.values(), key=lambda draft: draft.ordinal), failures, changed
+
+
+def _write(
+    folder: Folder, number: int, drafts: Sequence[_Draft], readers: dict[str, PartReader], catalogue: Catalogue
+) -> pa.Table:
+    name = shard_name(number)
+    members: list[Member] = []
+    sources: list[tuple[str, bytes]] = []
+    old = folder.open(shard_path(number)) if folder.exists(shard_path(number)) else None
+    try:
+        with folder.writer(f"{PARTS}/{name}.tar") as file, ShardWriter(file) as shard:
+            for draft in drafts:
+                info = _merge_info(draft, old, readers)
+                sources.append((info.origin.name, bytes.fromhex(info.origin.sha256)[:16]))
+                for row, data in _contents(draft, info, old, readers, catalogue):
+                    offset = shard.add(member_name(row.key, row.node or "", row.variant, row.role, catalogue), data)
+                    members.append(row.member(offset, data))
+    finally:
+        if old is not None:
+            old.close()
+    with folder.writer(f"{PARTS}/{name}.parquet") as file:
+        pq.write_table(members_table(members), file, compression="zstd", store_schema=False)
+    return records_of(number, members, sources, catalogue)
+
+
+def _contents(
+    draft: _Draft, info: RecordInfo, old: IO[bytes] | None, readers: dict[str, PartReader], catalogue: Catalogue
+) -> Iterator[tuple[PartRow, bytes]]:
+    """Yield a record's members in order, its JSON last."""
+    identities = {*draft.old, *draft.new} - {(JSON_NODE, None, "")}
+    for identity in sorted(identities, key=lambda found: member_order(found[0], found[1], found[2], catalogue)):
+        if identity in draft.new:
+            row, path, position = draft.new[identity]
+            yield row, readers[path].data(position)
+        else:
+            member = draft.old[identity]
+            yield _as_row(member, draft.ordinal), _read(old, member)
+    data = info.to_json()
+    yield PartRow(ordinal=draft.ordinal, key=draft.key, annotator="", node=JSON_NODE), data
+
+
+def _merge_info(draft: _Draft, old: IO[bytes] | None, readers: dict[str, PartReader]) -> RecordInfo:
+    """Return the record's JSON with the provenance of exactly the members it will have."""
+    identity = (JSON_NODE, None, "")
+    if identity in draft.new:
+        _, path, position = draft.new[identity]
+        info = RecordInfo.from_json(readers[path].data(position))
+    else:
+        info = RecordInfo.from_json(_read(old, draft.old[identity]))
+    kept: dict[MemberId, Provenance] = {(found.node, found.variant, found.role): found for found in info.annotations}
+    for key, (row, _, _) in draft.new.items():
+        if row.provenance is not None:
+            kept[key] = Provenance.model_validate_json(row.provenance)
+    have = {*draft.old, *draft.new}
+    return info.with_annotations(found for key, found in kept.items() if key in have)
+
+
+def _as_row(member: Member, ordinal: int) -> PartRow:
+    return PartRow(
+        ordinal=ordinal, key=member.key, annotator=member.annotator, node=member.node, variant=member.variant,
+        role=member.role, width=member.width, height=member.height, fingerprint=member.fingerprint,
+        usable=member.usable,
+    )  # fmt: skip
+
+
+def _read(file: IO[bytes] | None, member: Member) -> bytes:
+    assert file is not None
+    file.seek(member.offset)
+    return file.read(member.size)
+
+
+def list_shards(folder: Folder) -> list[int]:
+    """Return the numbers of all sealed shards."""
+    names: Iterable[str] = folder.names(INDEX)
+    return [int(name.rsplit("-", 1)[1].removesuffix(".parquet")) for name in names if name.endswith(".parquet")]

@@ -1,0 +1,287 @@
+"""Read a dataset: open from one table, find members by offset, decode only what is asked for."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from graph200k.catalogue import GRAPH200K, Storage
+from graph200k.codecs import decode_image
+from graph200k.commit import index_path, pending_commits, shard_path
+from graph200k.derive import cut_out
+from graph200k.errors import DatasetError, MemberNotFoundError, UnknownNameError
+from graph200k.index import INDEX_SCHEMA, RECORDS_SCHEMA, read_table, table_members
+from graph200k.manifest import Manifest, read_manifest
+from graph200k.record import JSON_NODE, Member, RecordInfo, content_hash
+from graph200k.records import RECORDS
+from graph200k.shards import shard_name
+from graph200k.storage import Folder
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from graph200k.schema import Task
+
+logger = logging.getLogger(__name__)
+
+_CACHED_SHARDS = 64
+"""Shard indexes kept in memory: about 4 MB each at 1,000 records of 35 members."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record: its JSON and where its members lie."""
+
+    info: RecordInfo
+    members: tuple[Member, ...]
+    """In the order of the tar."""
+    shard: int
+
+
+class Dataset:
+    """A dataset opened for reading.
+
+    Parameters
+    ----------
+    data
+        Folder of the dataset, a path or an fsspec URL.
+
+    Raises
+    ------
+    DatasetError
+        If there is no dataset, or its tables are damaged.
+
+    Notes
+    -----
+    Opening reads five columns of ``records.parquet`` and nothing else; the index of a shard is read when a record of it
+    is first asked for. Everything returned is a copy.
+
+    Examples
+    --------
+    >>> dataset = Dataset("data/graph200k")  # doctest: +SKIP
+    >>> canny = dataset.image(dataset.keys[0], "canny")  # doctest: +SKIP
+    """
+
+    def __init__(self, data: str) -> None:
+        self.folder = Folder(data)
+        self.manifest: Manifest = read_manifest(self.folder)
+        self.catalogue = GRAPH200K
+        table = read_table(self.folder, RECORDS, RECORDS_SCHEMA, ["key", "shard", "available", "width", "height"])
+        table = table.combine_chunks()
+        self.keys: Sequence[str] = _Keys(table.column("key"))
+        self.availability: np.ndarray = table.column("available").to_numpy()
+        """uint64, one mask a record: bit ``catalogue.bit(node)`` is set if it can serve the node type."""
+        self.shard_numbers: np.ndarray = table.column("shard").to_numpy()
+        """int32, the shard of each record."""
+        self.sizes: np.ndarray = np.stack([table.column("width").to_numpy(), table.column("height").to_numpy()], axis=1)
+        """int32, width and height of each target."""
+        self._indexes: OrderedDict[int, _ShardIndex] = OrderedDict()
+        self._unsettled = frozenset(pending_commits(self.folder))
+        if self._unsettled:
+            logger.warning("%s: %s were being replaced when their writer stopped; run `graph200k verify --repair`",
+                           self.folder.shown(), ", ".join(sorted(self._unsettled)))  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def row(self, key: str) -> int:
+        """Return the position of a record.
+
+        Raises
+        ------
+        UnknownNameError
+            With similar keys, if there is none.
+        """
+        found = int(pc.index(self._key_column, pa.scalar(key)).as_py()) if len(self) > 0 else -1
+        if found < 0:
+            raise UnknownNameError("record", key, self.keys[:1000])
+        return found
+
+    def record(self, key: str) -> Record:
+        """Return a record's JSON and members."""
+        row = self.row(key)
+        members = self.members(row)
+        info = RecordInfo.from_json(self.read(members[-1], int(self.shard_numbers[row])))
+        return Record(info, members, int(self.shard_numbers[row]))
+
+    def members(self, row: int) -> tuple[Member, ...]:
+        """Return the members of the record at ``row``, in the order of the tar, JSON last.
+
+        Raises
+        ------
+        DatasetError
+            If index and ``records.parquet`` disagree.
+        """
+        shard = int(self.shard_numbers[row])
+        first = int(np.searchsorted(self.shard_numbers, shard))
+        index = self._index(shard)
+        position = row - first
+        members = index.members(position) if position < len(index) else ()
+        if not members or members[0].key != self.keys[row]:
+            raise DatasetError(f"{shard_name(shard)}: its index and {RECORDS} disagree about {self.keys[row]!r}; "
+                               "run `graph200k verify --repair`")  # fmt: skip
+        return members
+
+    def image(self, key: str, node: str, variant: int | None = None, role: str = "") -> np.ndarray:
+        """Return one image of a record, uint8: H×W×3 RGB, or H×W for a single-channel map.
+
+        Parameters
+        ----------
+        key
+            Key of the record.
+        node
+            Node type. For ``foreground`` and ``background`` the halves of the target are composed from the matte, which
+            itself is ``role="matte"``.
+        variant
+            Number of the variant, for node types that have several; the first by default.
+        role
+            ``reference`` or ``image`` for the styles; ``image`` by default.
+
+        Raises
+        ------
+        MemberNotFoundError
+            If the record has no such image; an online degradation is drawn by the sampler, never stored by default.
+        UnknownNameError
+            For a node type or key that does not exist.
+        """
+        entry = self.catalogue[node]
+        if node in ("foreground", "background") and role == "":
+            target, matte = self.image(key, "target"), self.image(key, "foreground", role="matte")
+            return cut_out(target, matte, keep=node)
+        role = role or (entry.roles[-1] if len(entry.roles) > 1 else "")
+        row = self.row(key)
+        member = self._find(row, node, variant, role)
+        return decode_image(self.read(member, int(self.shard_numbers[row])), channels=entry.channels)
+
+    def read(self, member: Member, shard: int) -> bytes:
+        """Return the bytes of a member of ``shard``, checked against their hash.
+
+        Raises
+        ------
+        DatasetError
+            If they are not what the index says.
+        """
+        if shard_name(shard) in self._unsettled:
+            raise DatasetError(f"{shard_name(shard)} was being replaced when its writer stopped; "
+                               "run `graph200k verify --repair`, then open the dataset again")  # fmt: skip
+        data = self.folder.read_range(shard_path(shard), member.offset, member.size)
+        if content_hash(data) != member.hash:
+            raise DatasetError(
+                f"{shard_name(shard)}: {member.node} of {member.key!r} is damaged, or the shard was "
+                "rewritten since the dataset was opened; open it again, or run `graph200k verify`"
+            )
+        return data
+
+    def record_graph(self, key: str) -> nx.MultiDiGraph[str]:
+        """Return the part of the schema graph that a record can serve.
+
+        Stored nodes carry ``members``: a list of {variant, role, shard, offset, size, width, height}. Derived and
+        online nodes carry an empty list. Tasks of the record are :func:`~graph200k.schema.enumerate_tasks` of this graph.
+        """
+        from graph200k.schema import schema_graph
+
+        row = self.row(key)
+        available = self.catalogue.names(int(self.availability[row]))
+        graph = schema_graph(self.catalogue).subgraph(available).copy()
+        graph.graph["key"] = key
+        nodes = graph.nodes
+        for name in available:
+            nodes[name]["members"] = []
+        for member in self.members(row):
+            if member.node in nodes and member.usable:
+                place = {"variant": member.variant, "role": member.role, "shard": int(self.shard_numbers[row])}
+                extent = {"offset": member.offset, "size": member.size, "width": member.width, "height": member.height}
+                nodes[member.node]["members"].append(place | extent)
+        return graph
+
+    def can_serve(self, task: Task) -> np.ndarray:
+        """Return a boolean array: which records can serve a task."""
+        need = np.uint64(self.catalogue.mask(task.path))
+        have: np.ndarray = (self.availability & need) == need
+        return have
+
+    def node_counts(self) -> dict[str, int]:
+        """Return how many records can serve each node type."""
+        masks, occurrences = np.unique(self.availability, return_counts=True)
+        counts: Counter[str] = Counter({name: 0 for name in self.catalogue})
+        for mask, number in zip(masks, occurrences, strict=True):
+            counts.update({name: int(number) for name in self.catalogue.names(int(mask))})
+        return dict(counts)
+
+    def task_counts(self, tasks: Sequence[Task]) -> list[int]:
+        """Return how many records can serve each task."""
+        masks, occurrences = np.unique(self.availability, return_counts=True)
+        needs = [np.uint64(self.catalogue.mask(task.path)) for task in tasks]
+        return [int(occurrences[(masks & need) == need].sum()) for need in needs]
+
+    @cached_property
+    def _key_column(self) -> pa.ChunkedArray:
+        assert isinstance(self.keys, _Keys)
+        return self.keys.column
+
+    def _find(self, row: int, node: str, variant: int | None, role: str) -> Member:
+        present = [member for member in self.members(row) if member.node != JSON_NODE]
+        for member in present:
+            if member.node == node and member.role == role and variant in (None, member.variant):
+                return member
+        online = self.catalogue[node].storage is Storage.ONLINE
+        wanted = ".".join(part for part in (node, "" if variant is None else str(variant), role) if part)
+        have = ", ".join(dict.fromkeys(member.node for member in present))
+        hint = "; it is drawn online when sampled" if online else f"; it has {have}"
+        raise MemberNotFoundError(f"record {self.keys[row]!r} has no stored {wanted}{hint}")
+
+    def _index(self, shard: int) -> _ShardIndex:
+        if shard in self._indexes:
+            self._indexes.move_to_end(shard)
+            return self._indexes[shard]
+        table = read_table(self.folder, index_path(shard), INDEX_SCHEMA).combine_chunks()
+        self._indexes[shard] = _ShardIndex.of(table)
+        if len(self._indexes) > _CACHED_SHARDS:
+            self._indexes.popitem(last=False)
+        return self._indexes[shard]
+
+
+@dataclass(frozen=True, slots=True)
+class _ShardIndex:
+    """A shard's index as one Arrow table (Member objects for all rows would take four times the memory)."""
+
+    table: pa.Table
+    ends: np.ndarray
+    """Row after the last member of each record."""
+
+    @classmethod
+    def of(cls, table: pa.Table) -> _ShardIndex:
+        keys = table.column("key").combine_chunks()
+        ends = pc.run_end_encode(keys).run_ends.to_numpy() if len(keys) else np.zeros(0, np.int32)
+        return cls(table, ends)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def members(self, position: int) -> tuple[Member, ...]:
+        start = int(self.ends[position - 1]) if position else 0
+        return tuple(table_members(self.table.slice(start, int(self.ends[position]) - start)))
+
+
+class _Keys(Sequence[str]):
+    """Keys as a sequence of str over an Arrow column: 5,000,000 Python strings would cost half a gigabyte."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        self.column = column
+
+    def __len__(self) -> int:
+        return len(self.column)
+
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:  # type: ignore[override]
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            return [str(self.column[position]) for position in range(start, stop, step)]
+        return str(self.column[index if index >= 0 else len(self) + index])

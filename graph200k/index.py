@@ -1,0 +1,122 @@
+"""The parquet tables beside the shards: where every member lies, what every record has, what failed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from graph200k.catalogue import GRAPH200K, Catalogue
+from graph200k.errors import DatasetError
+from graph200k.record import Member, availability
+from graph200k.storage import Folder
+
+INDEX_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("node", pa.string()),
+        ("variant", pa.int16()),
+        ("role", pa.string()),
+        ("offset", pa.int64()),
+        ("size", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("hash", pa.binary(16)),
+        ("annotator", pa.string()),
+        ("fingerprint", pa.string()),
+        ("usable", pa.bool_()),
+    ]
+)
+"""One row a member, in the order of the tar."""
+
+RECORDS_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("shard", pa.int32()),
+        ("available", pa.uint64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("source", pa.string()),
+        ("source_hash", pa.binary(16)),
+    ]
+)
+"""One row a record, in the order of the shards; opening a dataset reads the first five columns."""
+
+FAILURES_SCHEMA = pa.schema(
+    [
+        ("key", pa.string()),
+        ("annotator", pa.string()),
+        ("fingerprint", pa.string()),
+        ("error", pa.string()),
+        ("message", pa.string()),
+        ("when", pa.timestamp("ms", tz="UTC")),
+        ("count", pa.int32()),
+    ]
+)
+"""One row a (key, annotator) that failed last time it was tried; ``annotator`` is ``ingest`` for bad sources."""
+
+
+def write_table(folder: Folder, name: str, table: pa.Table) -> None:
+    """Write a parquet file; equal tables give equal bytes."""
+    with folder.writer(name) as file:
+        pq.write_table(table, file, compression="zstd", store_schema=False)
+
+
+def read_table(folder: Folder, name: str, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
+    """Read a parquet file and check its columns.
+
+    Raises
+    ------
+    DatasetError
+        If it is missing, damaged, or lacks a column.
+    """
+    wanted = schema.names if columns is None else columns
+    data = folder.read(name)
+    try:
+        table = pq.read_table(io.BytesIO(data), columns=wanted)
+    except (pa.ArrowException, OSError, EOFError) as error:
+        raise DatasetError(f"{folder.shown(name)} is damaged ({_first_line(error)}); "
+                           "run `graph200k verify --repair`") from None  # fmt: skip
+    if missing := set(wanted) - set(table.column_names):
+        raise DatasetError(f"{folder.shown(name)} lacks the columns {sorted(missing)}; run `graph200k verify --repair`")
+    return table.cast(pa.schema([schema.field(column) for column in table.column_names]))
+
+
+def members_table(members: Iterable[Member]) -> pa.Table:
+    """Return members as a table of :data:`INDEX_SCHEMA`."""
+    return rows_table((tuple(getattr(member, name) for name in INDEX_SCHEMA.names) for member in members), INDEX_SCHEMA)
+
+
+def table_members(table: pa.Table) -> list[Member]:
+    """Return the members of a table of :data:`INDEX_SCHEMA`."""
+    columns = (table.column(name).to_pylist() for name in INDEX_SCHEMA.names)
+    return [Member(*row) for row in zip(*columns, strict=True)]
+
+
+def records_of(shard: int, members: Iterable[Member], sources: Iterable[tuple[str, bytes]],
+               catalogue: Catalogue = GRAPH200K) -> pa.Table:  # fmt: skip
+    """Return one row a record of a shard (:data:`RECORDS_SCHEMA`), from its members and its records' (name, hash)."""
+    grouped: dict[str, list[Member]] = {}
+    for member in members:
+        grouped.setdefault(member.key, []).append(member)
+    rows: list[tuple[object, ...]] = []
+    for (key, group), (source, source_hash) in zip(grouped.items(), sources, strict=True):
+        usable = [(member.node, member.variant, member.role) for member in group if member.usable]
+        target = next(member for member in group if member.node == "target")
+        mask = np.uint64(availability(usable, catalogue))
+        rows.append((key, shard, mask, target.width, target.height, source, source_hash))
+    return rows_table(rows, RECORDS_SCHEMA)
+
+
+def rows_table(rows: Iterable[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
+    """Return tuples in the order of the schema's columns as a table."""
+    columns = list(zip(*rows, strict=True)) or [() for _ in schema]
+    arrays = [pa.array(list(column), field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.table(arrays, schema=schema)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]

@@ -1,0 +1,79 @@
+"""A writing session: lock, finish what an earlier run left, write, settle the tables, leave nothing behind."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from graph200k.commit import roll_forward, seal_shard
+from graph200k.lock import dataset_lock
+from graph200k.manifest import MANIFEST, Manifest, new_manifest, read_manifest, write_manifest
+from graph200k.parts import PARTS, run_marker
+from graph200k.records import summarise, write_records
+from graph200k.storage import Folder
+
+
+@dataclass
+class Session:
+    """What one writer knows while it holds the lock."""
+
+    folder: Folder
+    run: str
+    manifest: Manifest
+    found_unfinished: bool
+    """Whether an earlier run ended without settling; its finished parts are still there."""
+    sealed: dict[int, pa.Table] = field(default_factory=dict)
+    """Records' rows of the shards sealed so far."""
+
+    def seal(self, number: int, drop: frozenset[str] = frozenset()) -> None:
+        """Seal a shard from its parts; members made by annotators in ``drop`` go, unless a part replaces them."""
+        records = seal_shard(self.folder, number, drop=lambda member: member.annotator in drop)
+        if records is not None:
+            self.sealed[number] = records
+
+    def save_manifest(self, manifest: Manifest) -> None:
+        """Replace ``dataset.json`` now."""
+        self.manifest = manifest
+        write_manifest(self.folder, manifest)
+
+    def settle(self) -> None:
+        """Bring ``records.parquet`` and ``dataset.json`` up to date with the shards."""
+        write_records(self.folder, self.sealed, trust_rest=not self.found_unfinished)
+        summary = summarise(self.folder)
+        self.save_manifest(self.manifest.updated(features=summary.features, annotators=summary.annotators))
+        self.sealed, self.found_unfinished = {}, False
+
+
+@contextmanager
+def write_session(data: str, *, shard_size: int) -> Iterator[Session]:
+    """Open the dataset at ``data`` for writing, making it if there is none.
+
+    On a clean end the tables are settled and ``parts/`` goes; after an error finished parts stay for the next run.
+
+    Raises
+    ------
+    DatasetLockedError
+        If another run is writing.
+    OutputError
+        If the folder cannot be written.
+    """
+    folder = Folder(data)
+    folder.make()
+    run = uuid.uuid4().hex[:12]
+    with dataset_lock(folder, run):
+        unfinished = folder.exists(PARTS)
+        roll_forward(folder)
+        if not folder.exists(MANIFEST):
+            write_manifest(folder, new_manifest(shard_size))
+        folder.write(run_marker(run), b"")
+        session = Session(folder, run, read_manifest(folder), unfinished)
+        try:
+            yield session
+            session.settle()
+            folder.remove(PARTS)
+        finally:
+            folder.remove(run_marker(run))
