@@ -17,7 +17,7 @@ from graph200k.catalogue import GRAPH200K, Catalogue
 from graph200k.failures import record_failures
 from graph200k.index import INDEX_SCHEMA, members_table, read_table, records_of, table_members
 from graph200k.parts import PARTS, PartReader, PartRow, list_parts
-from graph200k.record import JSON_NODE, Member, Provenance, RecordInfo, member_name, member_order
+from graph200k.record import IMPORTED, JSON_NODE, Member, Provenance, RecordInfo, member_name, member_order
 from graph200k.shards import ShardWriter, shard_name
 from graph200k.storage import Folder
 
@@ -26,6 +26,8 @@ INDEX = "index"
 
 MemberId = tuple[str, int | None, str]
 """Node, variant and role of a member within its record."""
+
+JSON_ID: MemberId = (JSON_NODE, None, "")
 
 
 def shard_path(number: int) -> str:
@@ -117,6 +119,12 @@ def _drafts(
             draft = drafts.setdefault(row.key, _Draft(row.key, row.ordinal))
             draft.new[row.node, row.variant, row.role] = (row, path, position)
             changed = True
+    for draft in drafts.values():
+        # An annotator that ran again may make fewer variants than before: its old ones go as a whole.
+        again = {row.annotator for row, _, _ in draft.new.values()} - {IMPORTED}
+        draft.old = {
+            key: member for key, member in draft.old.items() if member.annotator not in again or key == JSON_ID
+        }
     return sorted(drafts.values(), key=lambda draft: draft.ordinal), failures, changed
 
 
@@ -147,7 +155,7 @@ def _contents(
     draft: _Draft, info: RecordInfo, old: IO[bytes] | None, readers: dict[str, PartReader], catalogue: Catalogue
 ) -> Iterator[tuple[PartRow, bytes]]:
     """Yield a record's members in order, its JSON last."""
-    identities = {*draft.old, *draft.new} - {(JSON_NODE, None, "")}
+    identities = {*draft.old, *draft.new} - {JSON_ID}
     for identity in sorted(identities, key=lambda found: member_order(found[0], found[1], found[2], catalogue)):
         if identity in draft.new:
             row, path, position = draft.new[identity]
@@ -161,12 +169,11 @@ def _contents(
 
 def _merge_info(draft: _Draft, old: IO[bytes] | None, readers: dict[str, PartReader]) -> RecordInfo:
     """Return the record's JSON with the provenance of exactly the members it will have."""
-    identity = (JSON_NODE, None, "")
-    if identity in draft.new:
-        _, path, position = draft.new[identity]
+    if JSON_ID in draft.new:
+        _, path, position = draft.new[JSON_ID]
         info = RecordInfo.from_json(readers[path].data(position))
     else:
-        info = RecordInfo.from_json(_read(old, draft.old[identity]))
+        info = RecordInfo.from_json(_read(old, draft.old[JSON_ID]))
     kept: dict[MemberId, Provenance] = {(found.node, found.variant, found.role): found for found in info.annotations}
     for key, (row, _, _) in draft.new.items():
         if row.provenance is not None:

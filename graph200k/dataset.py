@@ -184,7 +184,7 @@ class Dataset:
         """Return the part of the schema graph that a record can serve.
 
         Stored nodes carry ``members``: a list of {variant, role, shard, offset, size, width, height}. Derived and
-        online nodes carry an empty list. :func:`~graph200k.schema.enumerate_tasks` of this graph gives the record's tasks.
+        online nodes carry an empty list. The record's tasks are ``enumerate_tasks`` of this graph.
         """
         from graph200k.schema import schema_graph
 

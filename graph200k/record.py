@@ -156,6 +156,12 @@ class Member:
     usable: bool
 
 
+SOURCE = "source"
+"""Annotator name of targets."""
+
+IMPORTED = "imported"
+"""Annotator name of annotations that came with the source."""
+
 JSON_NODE = "json"
 """Node name of the record's own JSON in the index; it comes last in a record."""
 
