@@ -28,6 +28,7 @@ MemberId = tuple[str, int | None, str]
 """Node, variant and role of a member within its record."""
 
 JSON_ID: MemberId = (JSON_NODE, None, "")
+TARGET_ID: MemberId = ("target", None, "")
 
 
 def shard_path(number: int) -> str:
@@ -72,20 +73,21 @@ def seal_shard(
     number: int,
     *,
     drop: Callable[[Member], bool] = lambda member: False,
+    rewrite: bool = False,
     catalogue: Catalogue = GRAPH200K,
 ) -> pa.Table | None:
     """Rewrite shard ``number`` from its old members and all its parts; return its records' rows.
 
     Old members are copied byte for byte, except those for which ``drop`` is true; members found in parts replace old
     ones of the same node, variant and role. Failures found in parts go to ``failures.parquet``. Returns None, and
-    changes nothing, if the shard would be as it is.
+    changes nothing, if the shard would be as it is; ``rewrite`` writes it all the same.
     """
     paths = list_parts(folder, number)
     readers = {path: PartReader.open(folder, path) for path in paths}
     drafts, failures, changed = _drafts(folder, number, readers, drop, catalogue)
     record_failures(folder, failures, resolved=_made(drafts))
     records = None
-    if changed:
+    if changed or rewrite:
         records = _write(folder, number, drafts, readers, catalogue)
         folder.write(f"{PARTS}/{shard_name(number)}.commit", b"")
         roll_forward(folder)
@@ -125,7 +127,8 @@ def _drafts(
         draft.old = {
             key: member for key, member in draft.old.items() if member.annotator not in again or key == JSON_ID
         }
-    return sorted(drafts.values(), key=lambda draft: draft.ordinal), failures, changed
+    whole = [draft for draft in drafts.values() if {JSON_ID, TARGET_ID} <= {*draft.old, *draft.new}]
+    return sorted(whole, key=lambda draft: draft.ordinal), failures, changed
 
 
 def _write(

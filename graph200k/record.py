@@ -84,6 +84,8 @@ class Provenance(_Part):
     role: str = ""
     annotator: str
     """Annotator that made it, or ``imported`` if it came with the source."""
+    fingerprint: str = ""
+    """Fingerprint of that annotator's version, weights and parameters."""
     model: str = ""
     """Model id, "" for an algorithm without weights."""
     revision: str = ""
@@ -190,6 +192,31 @@ def member_name(key: str, node: str, variant: int | None, role: str, catalogue: 
     extension = JSON_NODE if node == JSON_NODE else str(catalogue[node].codec)
     parts = [key, "" if node == JSON_NODE else node, "" if variant is None else str(variant), role, extension]
     return ".".join(part for part in parts if part)
+
+
+def parse_member_name(name: str, catalogue: Catalogue = GRAPH200K) -> tuple[str, str, int | None, str]:
+    """Return key, node, variant and role of a member by its file name, the inverse of :func:`member_name`.
+
+    Raises
+    ------
+    UnsafeInputError
+        If no member is called so.
+
+    Examples
+    --------
+    >>> parse_member_name("cat-1a2b3c4d.instant_style.0.reference.jpg")
+    ('cat-1a2b3c4d', 'instant_style', 0, 'reference')
+    """
+    key, *parts = name.split(".")
+    if parts == [JSON_NODE]:
+        return key, JSON_NODE, None, ""
+    if len(parts) >= 2 and parts[0] in catalogue:
+        middle = parts[1:-1]
+        variant = int(middle.pop(0)) if middle and middle[0].isdecimal() else None
+        role = middle.pop(0) if middle else ""
+        if not middle and member_name(key, parts[0], variant, role, catalogue) == name:
+            return key, parts[0], variant, role
+    raise UnsafeInputError(f"{name!r} is no name of a member; expected KEY.NODE[.VARIANT][.ROLE].EXTENSION")
 
 
 _SAFE = re.compile(r"[^A-Za-z0-9_-]+")

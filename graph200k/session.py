@@ -29,9 +29,12 @@ class Session:
     sealed: dict[int, pa.Table] = field(default_factory=dict)
     """Records' rows of the shards sealed so far."""
 
-    def seal(self, number: int, drop: frozenset[str] = frozenset()) -> None:
-        """Seal a shard from its parts; members made by annotators in ``drop`` go, unless a part replaces them."""
-        records = seal_shard(self.folder, number, drop=lambda member: member.annotator in drop)
+    def seal(self, number: int, drop: frozenset[str] = frozenset(), *, rewrite: bool = False) -> None:
+        """Seal a shard from its parts; members made by annotators in ``drop`` go, unless a part replaces them.
+
+        With ``rewrite`` the tar is written anew even if nothing changes: from its index, as a repair needs it.
+        """
+        records = seal_shard(self.folder, number, drop=lambda member: member.annotator in drop, rewrite=rewrite)
         if records is not None:
             self.sealed[number] = records
 
