@@ -187,10 +187,17 @@ def _merge_info(draft: _Draft, old: IO[bytes] | None, readers: dict[str, PartRea
 
 def _as_row(member: Member, ordinal: int) -> PartRow:
     return PartRow(
-        ordinal=ordinal, key=member.key, annotator=member.annotator, node=member.node, variant=member.variant,
-        role=member.role, width=member.width, height=member.height, fingerprint=member.fingerprint,
+        ordinal=ordinal,
+        key=member.key,
+        annotator=member.annotator,
+        node=member.node,
+        variant=member.variant,
+        role=member.role,
+        width=member.width,
+        height=member.height,
+        fingerprint=member.fingerprint,
         usable=member.usable,
-    )  # fmt: skip
+    )
 
 
 def _read(file: IO[bytes] | None, member: Member) -> bytes:

@@ -86,8 +86,11 @@ class Dataset:
         self._indexes: OrderedDict[int, _ShardIndex] = OrderedDict()
         self._unsettled = frozenset(pending_commits(self.folder))
         if self._unsettled:
-            logger.warning("%s: %s were being replaced when their writer stopped; run `graph200k verify --repair`",
-                           self.folder.shown(), ", ".join(sorted(self._unsettled)))  # fmt: skip
+            logger.warning(
+                "%s: %s were being replaced when their writer stopped; run `graph200k verify --repair`",
+                self.folder.shown(),
+                ", ".join(sorted(self._unsettled)),
+            )
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -126,8 +129,10 @@ class Dataset:
         position = row - first
         members = index.members(position) if position < len(index) else ()
         if not members or members[0].key != self.keys[row]:
-            raise DatasetError(f"{shard_name(shard)}: its index and {RECORDS} disagree about {self.keys[row]!r}; "
-                               "run `graph200k verify --repair`")  # fmt: skip
+            raise DatasetError(
+                f"{shard_name(shard)}: its index and {RECORDS} disagree about {self.keys[row]!r}; "
+                "run `graph200k verify --repair`"
+            )
         return members
 
     def image(self, key: str, node: str, variant: int | None = None, role: str = "") -> np.ndarray:
@@ -170,8 +175,10 @@ class Dataset:
             If they are not what the index says.
         """
         if shard_name(shard) in self._unsettled:
-            raise DatasetError(f"{shard_name(shard)} was being replaced when its writer stopped; "
-                               "run `graph200k verify --repair`, then open the dataset again")  # fmt: skip
+            raise DatasetError(
+                f"{shard_name(shard)} was being replaced when its writer stopped; "
+                "run `graph200k verify --repair`, then open the dataset again"
+            )
         data = self.folder.read_range(shard_path(shard), member.offset, member.size)
         if content_hash(data) != member.hash:
             raise DatasetError(

@@ -49,8 +49,9 @@ def record_failures(folder: Folder, rows: Iterable[PartRow], resolved: set[tuple
         assert row.when is not None
         if earlier is None or row.when > earlier.when:
             count = 1 if earlier is None else earlier.count + 1
-            known[identity] = Failure(row.key, row.annotator, row.fingerprint, row.error or "error", row.message or "",
-                                      row.when, count)  # fmt: skip
+            known[identity] = Failure(
+                row.key, row.annotator, row.fingerprint, row.error or "error", row.message or "", row.when, count
+            )
     for identity in resolved:
         known.pop(identity, None)
     if known != before:

@@ -78,13 +78,17 @@ def read_manifest(folder: Folder) -> Manifest:
         If the folder holds no dataset, or one of a later schema version.
     """
     if not folder.exists(MANIFEST):
-        raise DatasetError(f"{folder.shown()} is not a dataset (it has no {MANIFEST}); "
-                           "make one with `graph200k ingest SOURCE --out DIR`")  # fmt: skip
+        raise DatasetError(
+            f"{folder.shown()} is not a dataset (it has no {MANIFEST}); "
+            "make one with `graph200k ingest SOURCE --out DIR`"
+        )
     data = parse_json(folder.read(MANIFEST))
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA_VERSION:
-        raise DatasetError(f"{folder.shown(MANIFEST)} has schema version {version}; this release reads "
-                           f"{SCHEMA_VERSION}; install the release that wrote it")  # fmt: skip
+        raise DatasetError(
+            f"{folder.shown(MANIFEST)} has schema version {version}; this release reads "
+            f"{SCHEMA_VERSION}; install the release that wrote it"
+        )
     try:
         return Manifest.model_validate(data)
     except ValueError as error:

@@ -276,5 +276,8 @@ def is_consistent(quality: Quality) -> bool:
 
 def stored_nodes(catalogue: Catalogue = GRAPH200K) -> list[str]:
     """Return the node types other than the target that live in shards by default."""
-    return [entry.name for entry in catalogue.values()
-            if entry.storage is Storage.STORED and entry.meta_task is not MetaTask.TARGET]  # fmt: skip
+    return [
+        entry.name
+        for entry in catalogue.values()
+        if entry.storage is Storage.STORED and entry.meta_task is not MetaTask.TARGET
+    ]

@@ -61,8 +61,13 @@ def schema_graph(catalogue: Catalogue = GRAPH200K) -> nx.MultiDiGraph:
     """
     graph = nx.MultiDiGraph(name=catalogue.name)
     for entry in catalogue.values():
-        graph.add_node(entry.name, meta_task=str(entry.meta_task), storage=str(entry.storage), codec=str(entry.codec),
-                       excludes=sorted(entry.excludes))  # fmt: skip
+        graph.add_node(
+            entry.name,
+            meta_task=str(entry.meta_task),
+            storage=str(entry.storage),
+            codec=str(entry.codec),
+            excludes=sorted(entry.excludes),
+        )
     for entry in catalogue.values():
         if entry.meta_task != MetaTask.TARGET:
             _add_edge(graph, entry.name, "target", EdgeKind.ANNOTATES)

@@ -41,8 +41,10 @@ def writing(where: str) -> Iterator[None]:
         reason = _UNWRITABLE.get(error.errno or 0)
         if reason is None:
             raise
-        raise OutputError(f"cannot write {where}: {reason}; make room or choose another --data, then run again: "
-                          "what is finished is kept") from error  # fmt: skip
+        raise OutputError(
+            f"cannot write {where}: {reason}; make room or choose another --data, then run again: "
+            "what is finished is kept"
+        ) from error
 
 
 class Folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -47,8 +48,8 @@ def verify(data: str) -> list[Problem]:
     """
     folder = Folder(data)
     read_manifest(folder)
-    return [*_unfinished(folder), *(problem for number in _numbers(folder) for problem in _verify_shard(folder, number)),
-            *_verify_records(folder)]  # fmt: skip
+    in_shards = [problem for number in _numbers(folder) for problem in _verify_shard(folder, number)]
+    return [*_unfinished(folder), *in_shards, *_verify_records(folder)]
 
 
 def repair(data: str) -> list[Problem]:
@@ -156,7 +157,7 @@ def _extent(node: str, data: bytes) -> tuple[int, int]:
 def _adjacency(name: str, index: list[Member]) -> list[Problem]:
     finished: set[str] = set()
     problems = []
-    for previous, member in zip(index, index[1:], strict=False):
+    for previous, member in itertools.pairwise(index):
         if member.key != previous.key:
             finished.add(previous.key)
             if member.key in finished:
@@ -165,7 +166,7 @@ def _adjacency(name: str, index: list[Member]) -> list[Problem]:
 
 
 def _repair_shard(session: Session, number: int) -> list[Problem]:
-    folder, name = session.folder, shard_name(number)
+    folder = session.folder
     problems = _verify_shard(folder, number)
     if not problems:
         return []
@@ -176,8 +177,9 @@ def _repair_shard(session: Session, number: int) -> list[Problem]:
     _set_aside(folder, number, damaged)
     # The smaller index is true of the old tar too, so that a kill between these two lines loses nothing.
     with folder.writer(index_path(number)) as file:
-        pq.write_table(members_table(rebuild_index(folder, number, damaged)), file, compression="zstd",
-                       store_schema=False)  # fmt: skip
+        pq.write_table(
+            members_table(rebuild_index(folder, number, damaged)), file, compression="zstd", store_schema=False
+        )
     session.seal(number, rewrite=True)
     return problems
 
@@ -220,8 +222,22 @@ def _members(key: str, found: list[_Found]) -> list[Member]:
             continue
         by = made.get(identity)
         annotator = by.annotator if by else (SOURCE if node == "target" else "")
-        members.append(Member(key, node, variant, role, entry.offset, entry.size, width, height, content_hash(data),
-                              annotator, by.fingerprint if by else "", by.usable if by else True))  # fmt: skip
+        members.append(
+            Member(
+                key,
+                node,
+                variant,
+                role,
+                entry.offset,
+                entry.size,
+                width,
+                height,
+                content_hash(data),
+                annotator,
+                by.fingerprint if by else "",
+                by.usable if by else True,
+            )
+        )
     return members if any(member.node == "target" for member in members) else []
 
 

@@ -48,8 +48,9 @@ def read_config(path: Path | None, **overrides: Any) -> AnnotateConfig:
     """
     try:
         values = tomllib.loads(path.read_text()) if path else {}
-        return AnnotateConfig.model_validate(values | {key: value for key, value in overrides.items()
-                                                       if value is not None})  # fmt: skip
+        return AnnotateConfig.model_validate(
+            values | {key: value for key, value in overrides.items() if value is not None}
+        )
     except FileNotFoundError:
         raise PlanError(f"--config {path}: no such file") from None
     except ValueError as error:
@@ -87,11 +88,16 @@ def choose_annotators(config: AnnotateConfig, only: Iterable[str] | None, weight
         if not missing:
             chosen.append(annotator)
         elif only is None:
-            logger.warning("%s is left out: its weights (%s) are not here; get them with `graph200k weights`",
-                           annotator.name, ", ".join(WEIGHTS[file].model for file in missing))  # fmt: skip
+            logger.warning(
+                "%s is left out: its weights (%s) are not here; get them with `graph200k weights`",
+                annotator.name,
+                ", ".join(WEIGHTS[file].model for file in missing),
+            )
         else:
-            raise MissingWeightsError(f"{annotator.name} needs the weights of {WEIGHTS[missing[0]].model}, which are "
-                                      f"not in {weights}; get them with `graph200k weights`")  # fmt: skip
+            raise MissingWeightsError(
+                f"{annotator.name} needs the weights of {WEIGHTS[missing[0]].model}, which are "
+                f"not in {weights}; get them with `graph200k weights`"
+            )
     for name in config.annotators:
         ANNOTATORS[name]
     return chosen

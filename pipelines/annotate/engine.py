@@ -57,8 +57,14 @@ def ray_cluster(address: str | None) -> Iterator[Cluster]:
     logging.getLogger("ray").setLevel(logging.ERROR)
     runtime = {"env_vars": _WORKER_ENVIRONMENT}
     if address is None:
-        ray.init(address="local", num_cpus=os.cpu_count(), include_dashboard=False, runtime_env=runtime,
-                 object_store_memory=OBJECT_STORE_BYTES, **quiet)  # fmt: skip
+        ray.init(
+            address="local",
+            num_cpus=os.cpu_count(),
+            include_dashboard=False,
+            runtime_env=runtime,
+            object_store_memory=OBJECT_STORE_BYTES,
+            **quiet,
+        )
     else:
         try:
             ray.init(address=address, runtime_env=runtime, **quiet)
@@ -96,11 +102,15 @@ def size_pools(stages: Sequence[Stage], cluster: Cluster, workers: int | None) -
     wanted = sum(stage.gpus for stage in stages)
     if wanted > 0 and cluster.gpus < max(stage.gpus for stage in stages):
         need = max(stages, key=lambda stage: stage.gpus)
-        raise PlanError(f"{need.name} needs {need.gpus:g} GPU a worker, there are {cluster.gpus:g}; "
-                        "leave it out with --only, or name such a cluster with --ray-address")  # fmt: skip
+        raise PlanError(
+            f"{need.name} needs {need.gpus:g} GPU a worker, there are {cluster.gpus:g}; "
+            "leave it out with --only, or name such a cluster with --ray-address"
+        )
     if wanted > cluster.gpus and wanted > 0:
-        raise PlanError(f"one worker a stage takes {wanted:g} GPUs together, the cluster has {cluster.gpus:g}; "
-                        "run the stages one after the other with --only")  # fmt: skip
+        raise PlanError(
+            f"one worker a stage takes {wanted:g} GPUs together, the cluster has {cluster.gpus:g}; "
+            "run the stages one after the other with --only"
+        )
     by_memory = int(cluster.memory_mb // max(1, sum(stage.memory_mb for stage in stages)))
     cpu_workers = workers or max(1, min(int(cluster.cpus), by_memory))
     per_gpu_stage = int(cluster.gpus // wanted) if wanted else 0

@@ -164,9 +164,15 @@ def _present(index: pa.Table, annotator: Annotator) -> dict[str, tuple[str, str]
 
 
 def _state(
-    key: str, name: str, present: tuple[str, str] | None, fingerprint: str, history: History, request: Request, *,
+    key: str,
+    name: str,
+    present: tuple[str, str] | None,
+    fingerprint: str,
+    history: History,
+    request: Request,
+    *,
     redo: bool,
-) -> str:  # fmt: skip
+) -> str:
     """Return ``needed``, ``done``, ``stale`` or ``failed`` for one annotator on one record."""
     failure = history.failures.get((key, name))
     if (key, name) in history.in_parts:

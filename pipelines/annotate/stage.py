@@ -165,16 +165,31 @@ class _UnitOfWork:
             self.made.setdefault(key, {})[made.node] = data
         usable = not is_blank(made.image)
         provenance = Provenance(
-            node=made.node, variant=made.variant, role=made.role, annotator=annotator.name,
-            fingerprint=self.config.fingerprints[annotator.name], model=annotator.model, revision=annotator.revision, parameters=json.dumps(annotator.parameters, sort_keys=True), seed=seed,
+            node=made.node,
+            variant=made.variant,
+            role=made.role,
+            annotator=annotator.name,
+            fingerprint=self.config.fingerprints[annotator.name],
+            model=annotator.model,
+            revision=annotator.revision,
+            parameters=json.dumps(annotator.parameters, sort_keys=True),
+            seed=seed,
             usable=usable,
-        )  # fmt: skip
+        )
         return PartRow(
-            ordinal=ordinal, key=key, annotator=annotator.name, node=made.node, variant=made.variant, role=made.role,
-            width=made.image.shape[1], height=made.image.shape[0],
-            fingerprint=self.config.fingerprints[annotator.name], usable=usable,
-            provenance=provenance.model_dump_json(), data=data,
-        )  # fmt: skip
+            ordinal=ordinal,
+            key=key,
+            annotator=annotator.name,
+            node=made.node,
+            variant=made.variant,
+            role=made.role,
+            width=made.image.shape[1],
+            height=made.image.shape[0],
+            fingerprint=self.config.fingerprints[annotator.name],
+            usable=usable,
+            provenance=provenance.model_dump_json(),
+            data=data,
+        )
 
 
 def _check(annotator: Annotator, made: Annotation, target: np.ndarray) -> None:
@@ -185,8 +200,9 @@ def _check(annotator: Annotator, made: Annotation, target: np.ndarray) -> None:
     size = target.shape[:2] if is_map else made.image.shape[:2]
     expected = size if entry.channels == 1 else (*size, 3)
     if made.image.dtype != np.uint8 or made.image.shape != expected:
-        raise Graph200KError(f"{made.node} came out as {made.image.dtype} {made.image.shape}; "
-                             f"expected uint8 {expected}")  # fmt: skip
+        raise Graph200KError(
+            f"{made.node} came out as {made.image.dtype} {made.image.shape}; expected uint8 {expected}"
+        )
 
 
 def _error_class(error: Exception) -> str:
@@ -212,8 +228,9 @@ UNIT_SCHEMA = pa.schema(
 
 def unit_table(units: list[dict[str, Any]], made: dict[str, dict[str, bytes]] | None = None) -> pa.Table:
     """Return units as rows of :data:`UNIT_SCHEMA`; ``made`` goes with each of them."""
-    packed = [{"key": key, "node": node, "data": data}
-              for key, nodes in (made or {}).items() for node, data in nodes.items()]  # fmt: skip
+    packed = [
+        {"key": key, "node": node, "data": data} for key, nodes in (made or {}).items() for node, data in nodes.items()
+    ]
     rows = [{"unit": json.dumps(unit), "made": packed} for unit in units]
     return pa.Table.from_pylist(rows, schema=UNIT_SCHEMA)
 
