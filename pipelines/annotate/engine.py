@@ -53,21 +53,23 @@ class Pool:
 @contextmanager
 def ray_cluster(address: str | None) -> Iterator[Cluster]:
     """Start Ray on this machine, or connect to the cluster at ``address``, for as long as the block runs."""
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    runtime = {"env_vars": _WORKER_ENVIRONMENT}
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     if address is None:
+        # Workers inherit the environment; a runtime_env would do the same and take 3 s longer to start.
+        os.environ.update(_WORKER_ENVIRONMENT, RAY_BACKEND_LOG_LEVEL="fatal")
         ray.init(
             address="local",
             num_cpus=os.cpu_count(),
             include_dashboard=False,
-            runtime_env=runtime,
             object_store_memory=OBJECT_STORE_BYTES,
-            **quiet,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
         )
     else:
         try:
-            ray.init(address=address, runtime_env=runtime, **quiet)
+            runtime = {"env_vars": _WORKER_ENVIRONMENT}
+            ray.init(address=address, runtime_env=runtime, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise PlanError(f"--ray-address {address}: {error}") from error
     try:

@@ -80,6 +80,8 @@ class Progress:
     """Annotations made in this run, by node type."""
     failed: Counter[str] = field(default_factory=Counter)
     """Failures of this run, by ``annotator:class``."""
+    runs: Counter[str] = field(default_factory=Counter)
+    """Records that each annotator did."""
     seconds: Counter[str] = field(default_factory=Counter)
     """Time spent in each annotator, over all workers."""
     pixels: Counter[str] = field(default_factory=Counter)
@@ -90,15 +92,24 @@ class Progress:
     first: float = 0.0
     last: float = 0.0
     """Clock at the start of the run, and at the first and last finished unit."""
+    first_done: int = 0
+    """Records in the first finished unit."""
 
     def add(self, unit: dict[str, Any]) -> None:
         """Count a finished unit."""
         self.last = time.monotonic()
-        self.first = self.first or self.last
         self.done += len(unit["needs"])
+        if not self.first:
+            self.first, self.first_done = self.last, self.done
         for report in unit["reports"]:
-            for name in ("made", "failed", "seconds", "pixels", "bytes"):
+            for name in ("made", "failed", "runs", "seconds", "pixels", "bytes"):
                 getattr(self, name).update(report[name])
+
+    @property
+    def images_per_s(self) -> float | None:
+        """Return records a second between the first and the last finished unit, None for fewer than two units."""
+        elapsed = self.last - self.first
+        return (self.done - self.first_done) / elapsed if elapsed > 0 else None
 
 
 def make_plan(

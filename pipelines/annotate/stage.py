@@ -98,6 +98,7 @@ class _UnitOfWork:
     """Encoded images made in this run that later stages read, by key and node type."""
 
     def __post_init__(self) -> None:
+        self._runs: Counter[str] = Counter()
         self._seconds: Counter[str] = Counter()
         self._pixels: Counter[str] = Counter()
 
@@ -114,6 +115,7 @@ class _UnitOfWork:
             "made": Counter(row.node for row in rows if row.error is None),
             "failed": Counter(f"{row.annotator}:{row.error}" for row in rows if row.error is not None),
             "bytes": _total((row.annotator, len(row.data)) for row in rows if row.data is not None),
+            "runs": self._runs,
             "seconds": self._seconds,
             "pixels": self._pixels,
         }
@@ -137,6 +139,7 @@ class _UnitOfWork:
                 rows = [self._row(annotator, ordinal, key, seed, found, images) for found in annotations]
         except Exception as error:  # noqa: BLE001  (the one broad except: one annotator, one record, never the run)
             return failed(_error_class(error), f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS])
+        self._runs[annotator.name] += 1
         self._seconds[annotator.name] += time.perf_counter() - started
         self._pixels[annotator.name] += images["target"].shape[0] * images["target"].shape[1]
         return rows
@@ -159,6 +162,7 @@ class _UnitOfWork:
         self, annotator: Annotator, ordinal: int, key: str, seed: int, made: Annotation, images: dict[str, np.ndarray]
     ) -> PartRow:
         entry = GRAPH200K[made.node]
+        fingerprint = self.config.fingerprints[annotator.name]
         _check(annotator, made, images["target"])
         data = encode_image(made.image, entry.codec)
         if made.node in self.config.forward and made.variant in (None, 0):
@@ -169,7 +173,7 @@ class _UnitOfWork:
             variant=made.variant,
             role=made.role,
             annotator=annotator.name,
-            fingerprint=self.config.fingerprints[annotator.name],
+            fingerprint=fingerprint,
             model=annotator.model,
             revision=annotator.revision,
             parameters=json.dumps(annotator.parameters, sort_keys=True),
@@ -185,7 +189,7 @@ class _UnitOfWork:
             role=made.role,
             width=made.image.shape[1],
             height=made.image.shape[0],
-            fingerprint=self.config.fingerprints[annotator.name],
+            fingerprint=fingerprint,
             usable=usable,
             provenance=provenance.model_dump_json(),
             data=data,
