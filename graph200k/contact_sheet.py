@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from graph200k.catalogue import Storage
+
+if TYPE_CHECKING:
+    from graph200k.dataset import Dataset
 
 _Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -55,6 +60,21 @@ def contact_sheet(rows: Sequence[tuple[str, Mapping[str, np.ndarray]]], columns:
         for left, width, cell in zip(lefts, widths, row, strict=False):
             _place(sheet, cell, left, top, width)
     return sheet
+
+
+def save_contact_sheet(dataset: Dataset, name: str, *, records: int = 8) -> None:
+    """Write the contact sheet of the first ``records`` records of a dataset as the PNG ``name`` in its folder."""
+    counts = dataset.node_counts()
+    columns = [
+        node for node, entry in dataset.catalogue.items() if counts[node] and entry.storage is not Storage.ONLINE
+    ]
+    rows = []
+    for row in range(min(records, len(dataset))):
+        key = dataset.keys[row]
+        available = dataset.catalogue.names(int(dataset.availability[row]))
+        rows.append((key, {node: dataset.image(key, node) for node in columns if node in available}))
+    with dataset.folder.writer(name) as file:
+        contact_sheet(rows, columns).save(file, "PNG", optimize=True)
 
 
 def _thumbnail(image: np.ndarray | None) -> Image.Image | None:
