@@ -89,14 +89,16 @@ def annotate(
     """Make the annotations that are missing; what is there is kept. Interrupt it freely: run it again to go on."""
     from graph200k import reports
     from graph200k.progress import progress
-    from pipelines.annotate.command import Options, run_annotate, run_remove
+    from pipelines.annotate.command import run_annotate
     from pipelines.annotate.config import read_config
     from pipelines.annotate.estimate import dry_run as estimate
+    from pipelines.annotate.options import Options
     from pipelines.annotate.plan import Request
+    from pipelines.annotate.remove import remove as remove_made
 
     where = _data(data)
     if remove:
-        reports.show_counts("Removed", run_remove(where, _split(remove)), as_json=as_json)
+        reports.show_counts("Removed", remove_made(where, _split(remove)), as_json=as_json)
         return
     classes = frozenset(_split(error_class)) if retry_failed else None
     if error_class and not retry_failed:

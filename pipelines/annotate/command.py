@@ -8,18 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from graph200k.contact_sheet import save_contact_sheet
-
 from annotators.base import Annotator
 from graph200k.catalogue import GRAPH200K
 from graph200k.commit import list_shards
+from graph200k.contact_sheet import save_contact_sheet
 from graph200k.dataset import Dataset
-from graph200k.errors import DatasetError, UnknownNameError
-from graph200k.failures import read_failures, write_failures
-from graph200k.manifest import DEFAULT_SHARD_SIZE, MANIFEST
+from graph200k.errors import DatasetError
+from graph200k.failures import read_failures
+from graph200k.manifest import DEFAULT_SHARD_SIZE
 from graph200k.schema import graph200k_tasks
 from graph200k.session import Session, write_session
-from graph200k.storage import Folder
 from pipelines.annotate.config import choose_annotators
 from pipelines.annotate.engine import local_cluster, ray_cluster
 from pipelines.annotate.estimate import log_run
@@ -86,23 +84,6 @@ def run_annotate(options: Options, listener: Listener) -> Report:
             session.save_manifest(session.manifest.updated(presets=tuple(presets)))
             log_run(session.folder, progress, time.monotonic() - started)
     return _report(options, plan, progress, ingested, time.monotonic() - started)
-
-
-def run_remove(data: str, names: Sequence[str]) -> dict[str, int]:
-    """Take all that these annotators made out of a dataset; return how many records each had."""
-    folder = Folder(data)
-    if not folder.exists(MANIFEST):
-        raise DatasetError(f"{data} is not a dataset")
-    before = Dataset(data)
-    made = {used.name for used in before.manifest.annotators}
-    if unknown := [name for name in names if name not in made]:
-        raise UnknownNameError("annotator of this dataset", unknown[0], made)
-    with write_session(data, shard_size=before.manifest.shard_size) as session:
-        for number in list_shards(folder):
-            session.seal(number, frozenset(names))
-        write_failures(folder, [failure for failure in read_failures(folder) if failure.annotator not in names])
-    after = Dataset(data).node_counts()
-    return {node: count - after[node] for node, count in before.node_counts().items() if count != after[node]}
 
 
 def _ingest(session: Session, source: str, options: Options, listener: Listener) -> IngestReport:

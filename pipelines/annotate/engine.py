@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,14 +59,15 @@ def ray_cluster(address: str | None) -> Iterator[Cluster]:
     if address is None:
         # Workers inherit the environment; a runtime_env would do the same and take 3 s longer to start.
         os.environ.update(_WORKER_ENVIRONMENT, RAY_BACKEND_LOG_LEVEL="fatal")
-        ray.init(
-            address="local",
-            num_cpus=os.cpu_count(),
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        with _native_stderr_silenced():
+            ray.init(
+                address="local",
+                num_cpus=os.cpu_count(),
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     else:
         try:
             runtime = {"env_vars": _WORKER_ENVIRONMENT}
@@ -76,6 +78,20 @@ def ray_cluster(address: str | None) -> Iterator[Cluster]:
         yield cluster_now()
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _native_stderr_silenced() -> Iterator[None]:
+    """Keep Ray's C++ from writing to the terminal that it was told to keep quiet."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def cluster_now() -> Cluster:
