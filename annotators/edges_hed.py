@@ -85,9 +85,10 @@ def convert_weights(h5_path: Path) -> Path:
     buffer = io.BytesIO()
     torch.save(hed_state_dict(h5_path), buffer)
     try:
-        with tempfile.NamedTemporaryFile(prefix=".convert-", dir=h5_path.parent, delete=False) as stream:
-            stream.write(buffer.getbuffer())
-        os.replace(stream.name, converted)
+        with tempfile.TemporaryDirectory(prefix=".convert-", dir=h5_path.parent) as temporary:
+            written = Path(temporary, CONVERTED_NAME)
+            written.write_bytes(buffer.getbuffer())
+            os.replace(written, converted)
     except OSError as error:
         raise OutputError(
             f"cannot write {converted} ({error}); expected room for 59 MB beside the weights it is made from; "

@@ -13,7 +13,7 @@ from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, Annotator,
 from annotators.scale import resize, resize_edges, working_size
 
 _SUBPIXEL_BITS = 4
-"""OpenCV draws lines between points given in sixteenths of a pixel."""
+"""Lines are drawn between points given in sixteenths of a pixel."""
 
 
 @ANNOTATORS.register("canny")
@@ -88,7 +88,7 @@ def canny_edges(image: np.ndarray, *, low: float = 100, high: float = 200, short
 def line_segments(image: np.ndarray, *, min_length: float = 24, short_side: int = 512) -> np.ndarray:
     """Return the straight lines of an RGB image (uint8, H×W×3) as a binary map (uint8, H×W, 0 or 255).
 
-    Lines are found at one size and drawn at the image's own, with a width that grows with it.
+    Lines are found and drawn, one pixel wide, at a short side of ``short_side``; the map then gets the image's size.
 
     References
     ----------
@@ -109,14 +109,13 @@ def line_segments(image: np.ndarray, *, min_length: float = 24, short_side: int 
     found = cv2.createLineSegmentDetector(cv2.LSD_REFINE_STD).detect(grey)[0]
     segments = np.zeros((0, 4)) if found is None else found.reshape(-1, 4).astype(np.float64)
     lengths = np.hypot(segments[:, 2] - segments[:, 0], segments[:, 3] - segments[:, 1])
-    scale = np.array([width / columns, height / rows] * 2)
-    return _draw_segments(segments[lengths >= min_length] * scale, height, width, max(1, round(height / rows)))
+    return resize_edges(_draw_segments(segments[lengths >= min_length], rows, columns), height, width)
 
 
-def _draw_segments(segments: np.ndarray, height: int, width: int, thickness: int) -> np.ndarray:
-    """Return a map with N×4 segments (x1, y1, x2, y2 in pixels) drawn white on black."""
+def _draw_segments(segments: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return a map with N×4 segments (x1, y1, x2, y2 in pixels) drawn white on black, one pixel wide."""
     drawn = np.zeros((height, width), np.uint8)
     points = np.rint(segments * (1 << _SUBPIXEL_BITS)).astype(np.int32).reshape(-1, 2, 2)
     for start, end in points:
-        cv2.line(drawn, tuple(map(int, start)), tuple(map(int, end)), 255, thickness, cv2.LINE_8, _SUBPIXEL_BITS)
+        cv2.line(drawn, tuple(map(int, start)), tuple(map(int, end)), 255, 1, cv2.LINE_8, _SUBPIXEL_BITS)
     return drawn

@@ -115,8 +115,7 @@ def default_weights_folder(environ: Mapping[str, str]) -> Path:
 def find(name: str, folder: Path) -> Path | None:
     """Return the path of a model file in the cache ``folder``, or None if it is not there in its full size.
 
-    The hash was checked when the file was put there; reading 59 MB again in each worker would cost more than it tells.
-    :func:`verify` does it on request.
+    Its hash was checked when it was put there; :func:`verify` checks it again.
     """
     file = _weight_file(name)
     path = folder / file.relative_path

@@ -33,7 +33,7 @@ _OTHER_COLOUR = "#777777"
 # All in inches: the axes cover the whole figure at one unit an inch, so that text and boxes fit by arithmetic.
 _WIDTH, _HEIGHT, _DPI = 22.0, 14.0, 100
 _CENTRE = (_WIDTH / 2, _HEIGHT / 2 + 0.45)
-_RINGS = ((7.4, 4.3), (9.7, 6.0))
+_RINGS = ((7.8, 4.7), (9.8, 6.1))
 """Half axes of the two ellipses that neighbours alternate between, so that labels have room."""
 _FONT_PT = 11
 _LETTER_WIDTH = 0.101
@@ -106,8 +106,8 @@ def node_positions(graph: nx.MultiDiGraph) -> dict[str, tuple[float, float]]:
 
 
 def _slots(name: str) -> float:
-    """Return how much of the way round a node takes; about 1, more for long names."""
-    return 0.7 + 0.03 * len(name)
+    """Return how much of the way round a node takes; about 1, more for names longer than a count of nine characters."""
+    return 0.7 + 0.03 * max(len(name), 9)
 
 
 def _meta_task(graph: nx.MultiDiGraph, name: str) -> str:
