@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from graph200k.manifest import DEFAULT_SHARD_SIZE
 from graph200k.schema import graph200k_tasks
 from graph200k.session import Session, write_session
 from pipelines.annotate.config import choose_annotators
-from pipelines.annotate.engine import local_cluster, ray_cluster
+from pipelines.annotate.engine import RayNotes, local_cluster, ray_cluster
 from pipelines.annotate.estimate import log_run
 from pipelines.annotate.options import Options
 from pipelines.annotate.run import Plan, Progress, annotate, make_plan
@@ -98,7 +99,7 @@ def _annotate(
     if not plan.records:
         return plan, annotate(session, plan, seed=options.config.seed, weights=options.weights)
     listener.phase("starting Ray")
-    with ray_cluster(options.ray_address) as cluster:
+    with redirect_stdout(RayNotes()), ray_cluster(options.ray_address) as cluster:
         plan = make_plan(session.folder, annotators, cluster, options.request, options.config.workers)
         listener.phase("annotating")
         progress = annotate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -78,6 +79,16 @@ def ray_cluster(address: str | None) -> Iterator[Cluster]:
         yield cluster_now()
     finally:
         ray.shutdown()
+
+
+class RayNotes(io.TextIOBase):
+    """A stream for ``redirect_stdout``: Ray prints what happens to its workers there, where results belong."""
+
+    def write(self, text: str) -> int:
+        """Log a note of Ray's."""
+        if text.strip():
+            logger.info("ray: %s", text.strip())
+        return len(text)
 
 
 @contextmanager
@@ -159,7 +170,7 @@ def run_units(
             fn_constructor_args=(config,),
             batch_size=1,
             batch_format="pyarrow",
-            compute=ray.data.ActorPoolStrategy(size=pool.workers),
+            compute=ray.data.ActorPoolStrategy(size=min(pool.workers, len(units))),
             num_cpus=pool.cpus,
             num_gpus=pool.stage.gpus or None,
         )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ MAX_DEATHS = 2
 """Workers that one annotator may kill on one record before it is failed."""
 
 _RESUMED = "resumed"
+
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<function>.+)')
 
 
 class Ledger:
@@ -122,10 +125,15 @@ def _size(path: Path) -> int:
 
 
 def _last_frame(trace: str) -> str:
-    """Return where a traceback written by the watchdog ends, as `` in FUNCTION (FILE:LINE)``, or ""."""
-    for line in trace.splitlines():
-        parts = line.strip().split('"')
-        if line.strip().startswith("File") and len(parts) == 3:
-            rest = parts[2].replace(", line ", "").split(" in ")
-            return f" in {rest[-1]} ({Path(parts[1]).name}:{rest[0]})"
+    r"""Return where an annotator was when the watchdog wrote its traceback, as `` in FUNCTION (FILE:LINE)``, or "".
+
+    Examples
+    --------
+    >>> _last_frame('Thread 0x1 (most recent call first):\n  File "a/slow.py", line 7 in think\n'
+    ...             '  File "b/annotate/stage.py", line 9 in _run\n')
+    ' in think (slow.py:7)'
+    """
+    for thread in trace.split("hread 0x"):
+        if "annotate/stage.py" in thread and (frame := _FRAME.search(thread)):
+            return f" in {frame['function']} ({Path(frame['file']).name}:{frame['line']})"
     return ""
