@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import networkx as nx
@@ -104,7 +105,7 @@ def test_a_task_is_a_simple_path_of_combine_edges_that_ends_with_a_generate_edge
     graph = schema_graph()
     for path in PATHS:
         assert len(set(path)) == len(path)
-        steps = list(zip(path, path[1:], strict=False))
+        steps = list(itertools.pairwise(path))
         assert graph.has_edge(*steps[-1], key="generate")
         assert all(graph.has_edge(*step, key="combine") for step in steps[:-1])
 
