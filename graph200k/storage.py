@@ -170,7 +170,7 @@ class Folder:
             if not self.is_local:
                 # A file of fsspec's own uploads what it has when an error closes it; this one is sent when it is whole.
                 with tempfile.NamedTemporaryFile() as file:
-                    yield file  # type: ignore[misc]
+                    yield file
                     file.flush()
                     self._fs.put_file(file.name, path)
                 return
