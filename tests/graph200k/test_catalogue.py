@@ -105,13 +105,10 @@ def test_a_node_is_available_exactly_when_all_it_needs_is_there(name: str) -> No
 
 
 def test_bits_are_part_of_the_disk_format_and_do_not_move() -> None:
-    assert (
-        NAMES[:18]
-        == (
-            "target reference canny hed mlsd segmentation depth normal openpose sam2_mask foreground background bbox mask "
-            "instant_style redux_style fill_edit depth_edit"
-        ).split()
+    stored = (
+        "target reference canny hed mlsd segmentation depth normal openpose sam2_mask foreground background bbox mask"
     )
+    assert NAMES[:18] == [*stored.split(), "instant_style", "redux_style", "fill_edit", "depth_edit"]
     assert NAMES[18:] == DEGRADATIONS
 
 
