@@ -14,7 +14,7 @@ from graph200k.codecs import parse_json
 from graph200k.errors import UnsafeInputError
 
 MAX_KEY_LENGTH = 64
-"""With the longest node and role and a variant of 3 digits, a member's name stays inside the 100 bytes of a tar header."""
+"""With the longest node and role and 3 digits of variant, a member's name stays inside the 100 bytes of a tar header."""
 
 MIN_OBJECT_CONSISTENCY = 3
 """A reference whose objectConsistency is below this does not show the same subject (the release's rule)."""
