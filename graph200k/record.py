@@ -14,7 +14,7 @@ from graph200k.codecs import parse_json
 from graph200k.errors import UnsafeInputError
 
 MAX_KEY_LENGTH = 64
-"""With the longest node and role and 3 digits of variant, a member's name stays inside the 100 bytes of a tar header."""
+"""With the longest node and role and 3 digits of variant, a member's name fits the 100 bytes that a tar header has."""
 
 MIN_OBJECT_CONSISTENCY = 3
 """A reference whose objectConsistency is below this does not show the same subject (the release's rule)."""
@@ -249,7 +249,7 @@ def sanitise_key(key: str) -> str:
     """
     if key and len(key) <= MAX_KEY_LENGTH and not _SAFE.search(key):
         return key
-    digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+    digest = hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()
     return f"{_SAFE.sub('-', key).strip('-')[: MAX_KEY_LENGTH - 9].strip('-') or 'record'}-{digest[:8]}"
 
 
