@@ -72,8 +72,8 @@ def write_session(data: str, *, shard_size: int) -> Iterator[Session]:
         roll_forward(folder)
         if not folder.exists(MANIFEST):
             write_manifest(folder, new_manifest(shard_size))
-        folder.write(run_marker(run), b"")
         session = Session(folder, run, read_manifest(folder), unfinished)
+        folder.write(run_marker(run), b"")
         try:
             yield session
             session.settle()
