@@ -6,6 +6,7 @@ finished by anybody (:func:`roll_forward`), before it nothing has happened.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import IO
@@ -243,9 +244,8 @@ def numbers_in(names: Iterable[str], extension: str) -> list[int]:
 
     Examples
     --------
-    >>> numbers_in(["graph200k-000002.tar", "graph200k-000001.tar", "graph200k-000001 (1).tar"], "tar")
+    >>> numbers_in(["graph200k-000002.tar", "graph200k-000001.tar", "graph200k-000001 (1).tar", "x-3.tar"], "tar")
     [1, 2]
     """
-    stems = [name.removesuffix(f".{extension}") for name in names if name.endswith(f".{extension}")]
-    numbers = [int(digits) for stem in stems if (digits := stem.rpartition("-")[2]).isdecimal()]
-    return sorted(number for number in numbers if shard_name(number) in stems)
+    found = (re.fullmatch(rf"graph200k-([0-9]{{6,}})\.{extension}", name) for name in names)
+    return sorted({int(match[1]) for match in found if match and shard_name(int(match[1])) == match[0].split(".")[0]})
