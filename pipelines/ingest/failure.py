@@ -25,6 +25,8 @@ def failure_class(error: Graph200KError) -> str:
     >>> failure_class(ImageDecodeError("empty file (0 bytes)"))
     'bad_image'
     """
+    if isinstance(error, RefusedError):
+        return error.error
     if isinstance(error, ImageDecodeError):
         return "bad_image"
     return "unsafe_input" if isinstance(error, UnsafeInputError) else "unreadable"
@@ -39,3 +41,11 @@ def content_fingerprint(sha256: str, message: str, limits: Limits) -> str:
     """Return what must stay equal for a failure to be the same failure; ``message`` counts where no hash is known."""
     text = f"{VERSION}|{sha256 or message}|{limits}"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+class RefusedError(UnsafeInputError):
+    """Raise for an item, or one file of it, that a rule of ingest keeps out; carries the failure's class."""
+
+    def __init__(self, error: str, message: str) -> None:
+        super().__init__(message)
+        self.error = error

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from graph200k.codecs import Limits
-from graph200k.errors import SourceError
+from graph200k.errors import DatasetError, SourceError
 from graph200k.record import Box, Edit, Origin, Provenance, Quality, Text
 from graph200k.registry import Registry
 from pipelines.ingest.location import Location
@@ -70,6 +70,8 @@ class RawImage:
     fingerprint: str = ""
     provenance: Provenance | None = None
     """What is known about its making, None for nothing."""
+    usable: bool | None = None
+    """Whether it says anything, None to find out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,6 +86,57 @@ class RawRecord:
     boxes: list[Box] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+
+
+class FileReader:
+    """Read whole files and pieces of files of a source, with one kind of error."""
+
+    def __init__(self, location: Location) -> None:
+        self._folder = location.folder
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes of a file.
+
+        Raises
+        ------
+        SourceError
+            If it is gone or cannot be read.
+        """
+        try:
+            return self._folder.read(path)
+        except (OSError, DatasetError) as error:
+            raise SourceError(f"cannot be read any more: {error}") from None
+
+    def read_range(self, path: str, offset: int, size: int) -> bytes:
+        """Return ``size`` bytes of a file from ``offset``.
+
+        Raises
+        ------
+        SourceError
+            If they are not there.
+        """
+        try:
+            data = self._folder.read_range(path, offset, size)
+        except (OSError, DatasetError) as error:
+            raise SourceError(f"cannot be read any more: {error}") from None
+        if len(data) != size:
+            raise SourceError(f"{path} ends before byte {offset + size:,}; it is shorter than when it was scanned")
+        return data
+
+    def refusal(self, path: str, name: str, max_bytes: int | None = None) -> RefusedItem | None:
+        """Return why a file cannot be read at all, None if it can.
+
+        A named pipe would make the run wait for ever, a link may lead nowhere.
+        """
+        try:
+            if not self._folder.is_file(path):
+                return RefusedItem(name=name, error="unreadable", message="not a regular file, or a link to nowhere")
+            size = self._folder.size(path)
+        except OSError as error:
+            return RefusedItem(name=name, error="unreadable", message=f"cannot be read: {error}")
+        if max_bytes is not None and size > max_bytes:
+            return RefusedItem(name=name, error="unsafe_input", message=f"{size:,} bytes; the limit is {max_bytes:,}")
+        return None
 
 
 class Source(ABC):
@@ -105,6 +158,7 @@ class Source(ABC):
     def __init__(self, location: Location, limits: Limits) -> None:
         self.location = location
         self.limits = limits
+        self.files = FileReader(location)
         self.ignored: list[str] = []
         """Files that a scan met and that are no part of such a source."""
 

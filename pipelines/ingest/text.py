@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from graph200k.codecs import Limits, parse_json
-from graph200k.errors import UnsafeInputError
+from graph200k.errors import SourceError, UnsafeInputError
 from graph200k.record import Quality, Text
+from pipelines.ingest.failure import failure_class
+from pipelines.ingest.source import Problem
 
 _ITEM_FIELDS = ("item", "subject", "name")
 _DESCRIPTION_FIELDS = ("description", "caption", "text", "prompt")
@@ -67,6 +70,47 @@ def read_document(data: bytes, limits: Limits) -> tuple[Text, Quality]:
     text = text_from(words if isinstance(words, dict) else document)
     scores = document.get("quality", document.get("quality_assessment"))
     return text, quality_from(scores if isinstance(scores, dict) else document)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is known about an image in words and scores."""
+
+    text: Text
+    quality: Quality
+
+
+def read_words(paths: Mapping[str, str], read: Callable[[str], bytes], limits: Limits) -> tuple[Words, list[Problem]]:
+    """Return what text and JSON files say together, the first to say something being right.
+
+    Parameters
+    ----------
+    paths
+        Name for messages to the argument of ``read``, in order of trust.
+    read
+        Returns a file's bytes.
+    limits
+        Sizes beyond which a file is refused.
+
+    Returns
+    -------
+    Words
+        What they say.
+    list of Problem
+        Files that could not be read, and why.
+    """
+    text, quality, problems = Text(), Quality(), []
+    for name, path in paths.items():
+        try:
+            data = read(path)
+            is_json = name.lower().endswith(".json")
+            found, scores = read_document(data, limits) if is_json else (read_caption(data, limits), Quality())
+        except (UnsafeInputError, SourceError) as error:
+            problems.append(Problem(name, failure_class(error), str(error)))
+            continue
+        text = merge_text(text, found)
+        quality = quality if quality != Quality() else scores
+    return Words(text, quality), problems
 
 
 def text_from(fields: Mapping[str, Any]) -> Text:

@@ -10,7 +10,7 @@ from graph200k.commit import MemberId
 from graph200k.errors import UnsafeInputError
 from graph200k.parts import PartRow
 from graph200k.record import JSON_NODE, Provenance, Quality, RecordInfo, is_consistent
-from pipelines.ingest.failure import failure_class
+from pipelines.ingest.failure import RefusedError, failure_class
 from pipelines.ingest.source import Problem, RawImage, RawRecord
 
 SOURCE_ANNOTATOR = "source"
@@ -37,7 +37,7 @@ def transcode(record: RawRecord, key: str, ordinal: int, limits: Limits) -> tupl
         identity = (image.node, image.variant, image.role)
         try:
             if identity in seen:
-                raise UnsafeInputError("a second file for the same annotation; the first in alphabetical order is kept")
+                raise RefusedError("bad_record", "a second file for the same annotation; the first by name is kept")
             row = _annotation_row(image, record.quality, key, ordinal, (height, width), limits)
         except UnsafeInputError as error:
             problems.append(Problem(image.name, failure_class(error), str(error)))
@@ -59,9 +59,9 @@ def _annotation_row(
     pixels, data = _encode(image, limits)
     height, width = pixels.shape[:2]
     if is_map(entry) and (height, width) != size:
-        raise UnsafeInputError(f"{width}×{height} px; expected the target's {size[1]}×{size[0]} px: a map of another "
-                               "size does not lie over its image")  # fmt: skip
-    usable = _is_usable(entry, pixels, quality)
+        expected = f"expected the target's {size[1]}×{size[0]} px: a map of another size does not lie over its image"
+        raise RefusedError("size_mismatch", f"{width}×{height} px; {expected}")
+    usable = _is_usable(entry, pixels, quality) if image.usable is None else image.usable
     known = image.provenance or Provenance(node=image.node, variant=image.variant, role=image.role,
                                            annotator=image.annotator)  # fmt: skip
     provenance = known.model_copy(update={"usable": usable})

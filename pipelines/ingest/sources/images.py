@@ -5,17 +5,13 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Iterator
-from functools import lru_cache
 
-from PIL import Image
-
-from graph200k.errors import DatasetError, SourceError, UnsafeInputError
-from graph200k.record import Quality, Text, make_key
-from pipelines.ingest.failure import failure_class
+from graph200k.errors import SourceError
+from graph200k.record import make_key
 from pipelines.ingest.location import Location
+from pipelines.ingest.names import extension_of, image_extensions, is_hidden
 from pipelines.ingest.source import (
     SOURCES,
-    Problem,
     RawImage,
     RawRecord,
     RefusedItem,
@@ -24,27 +20,10 @@ from pipelines.ingest.source import (
     clean_name,
     origin_of,
 )  # fmt: skip
-from pipelines.ingest.text import merge_text, read_caption, read_document
+from pipelines.ingest.text import read_words
 
 SIDECARS = (".json", ".txt")
 """Extensions of captions, the most trusted first: JSON knows item from description."""
-
-
-@lru_cache(maxsize=1)
-def image_extensions() -> frozenset[str]:
-    """Return the lower-case extensions of all formats Pillow can open."""
-    formats = Image.registered_extensions()
-    return frozenset(extension for extension, name in formats.items() if name in Image.OPEN and name != "MPEG")
-
-
-def extension_of(path: str) -> str:
-    """Return the lower-case extension of a path, with its dot."""
-    return posixpath.splitext(path)[1].lower()
-
-
-def is_hidden(path: str) -> bool:
-    """Return whether a path has a part that starts with a dot (``.thumbnails/``, ``._copy.jpg``)."""
-    return any(part.startswith(".") for part in path.split("/"))
 
 
 @SOURCES.register("images")
@@ -76,21 +55,14 @@ class Images(Source):
     def read(self, item: SourceItem) -> RawRecord:
         """Return the image and its captions; a caption that cannot be read is a problem of its own."""
         path, sidecars = str(item.locator["path"]), item.locator["sidecars"]
-        data = self._read(path)
-        text, quality, problems = Text(), Quality(), []
+        data = self.files.read(path)
         assert isinstance(sidecars, list)
-        for name in map(str, sidecars):
-            try:
-                found, scores = self._words(name)
-            except UnsafeInputError as error:
-                problems.append(Problem(posixpath.basename(name), failure_class(error), str(error)))
-                continue
-            text = merge_text(text, found)
-            quality = scores if scores != Quality() else quality
+        words, problems = read_words({posixpath.basename(str(name)): str(name) for name in sidecars},
+                                     self.files.read, self.limits)  # fmt: skip
         return RawRecord(
             target=RawImage(node="target", data=data, name=path),
-            text=text,
-            quality=quality,
+            text=words.text,
+            quality=words.quality,
             origin=origin_of(item, self.kind, data),
             problems=problems,
         )
@@ -102,28 +74,11 @@ class Images(Source):
 
     def _item(self, path: str, sidecars: list[str]) -> SourceItem | RefusedItem:
         name = clean_name(path)
-        folder = self.location.folder
+        if (refused := self.files.refusal(path, name, self.limits.max_bytes)) is not None:
+            return refused
         try:
-            # A named pipe would make the run wait for ever, a link may lead nowhere.
-            if not folder.is_file(path):
-                return RefusedItem(name=name, error="unreadable", message="not a regular file, or a link to nowhere")
-            if (size := folder.size(path)) > self.limits.max_bytes:
-                message = f"{size:,} bytes; the limit is {self.limits.max_bytes:,}"
-                return RefusedItem(name=name, error="unsafe_input", message=message)
-            digest = hashlib.sha256(folder.read(path)).hexdigest()
-        except (OSError, DatasetError) as error:
-            return RefusedItem(name=name, error="unreadable", message=f"cannot be read: {error}")
+            digest = hashlib.sha256(self.files.read(path)).hexdigest()
+        except SourceError as error:
+            return RefusedItem(name=name, error="unreadable", message=str(error))
         locator = {"path": path, "sidecars": sidecars}
         return SourceItem(name=name, key=make_key(name, digest), sha256=digest, locator=locator)
-
-    def _read(self, path: str) -> bytes:
-        try:
-            return self.location.folder.read(path)
-        except (OSError, DatasetError) as error:
-            raise SourceError(f"cannot be read any more: {error}") from None
-
-    def _words(self, name: str) -> tuple[Text, Quality]:
-        data = self._read(name)
-        if name.endswith(".json"):
-            return read_document(data, self.limits)
-        return read_caption(data, self.limits), Quality()
