@@ -9,7 +9,11 @@ import io
 import json
 import struct
 import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,7 +36,10 @@ _PILLOW_ERRORS = (
     EOFError,
     MemoryError,
     struct.error,
+    zlib.error,
     AttributeError,
+    RuntimeError,
+    Image.DecompressionBombError,
 )
 """What Pillow's plug-ins let through when a file is broken in a way their authors did not think of."""
 
@@ -94,16 +101,20 @@ def read_photograph(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> np.ndarr
     ImageDecodeError
         If the bytes are no image, are damaged, animated, too large or too small.
     """
-    picture = _open(data, limits, formats=None)
-    frames = getattr(picture, "n_frames", 1)
-    if frames > 1:
-        raise ImageDecodeError(f"animated or multi-page {picture.format} with {frames} frames; expected a still image")
-    if min(picture.size) < limits.min_side_px:
-        width, height = picture.size
-        raise ImageDecodeError(f"{width}×{height} px; expected at least {limits.min_side_px} px on each side")
-    profile = picture.info.get("icc_profile")
-    picture = ImageOps.exif_transpose(_load(picture))
-    return np.asarray(_to_rgb(_to_8_bit(picture), profile))
+    picture = _open(data, limits, formats=_still_formats())
+    with warnings.catch_warnings(), _pillow_errors(picture):
+        warnings.simplefilter("ignore")  # what Pillow has to say about odd metadata
+        frames = getattr(picture, "n_frames", 1)
+        # An MPO is a JPEG with previews behind it: cameras and telephones write them under the name .jpg.
+        if frames > 1 and picture.format != "MPO":
+            raise ImageDecodeError(f"animated or multi-page {picture.format} with {frames} frames; "
+                                   "expected a still image")  # fmt: skip
+        if min(picture.size) < limits.min_side_px:
+            width, height = picture.size
+            raise ImageDecodeError(f"{width}×{height} px; expected at least {limits.min_side_px} px on each side")
+        profile = picture.info.get("icc_profile")
+        picture.load()
+        return np.asarray(_to_rgb(_to_8_bit(_upright(picture)), profile))
 
 
 def read_map(data: bytes, *, channels: int, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
@@ -124,7 +135,10 @@ def is_encoded_as(data: bytes, codec: Codec, channels: int) -> bool:
 
     A second JPEG generation would only lose; a picture with metadata, another mode or other tables is not kept.
     """
-    picture = _open(data, DEFAULT_LIMITS, formats=("JPEG", "PNG"))
+    try:
+        picture = _open(data, DEFAULT_LIMITS, formats=("JPEG", "PNG"))
+    except ImageDecodeError:
+        return False  # another format
     if picture.mode != ("L" if channels == 1 else "RGB"):
         return False
     if codec is Codec.PNG:
@@ -179,7 +193,7 @@ def _open(data: bytes, limits: Limits, formats: tuple[str, ...] | None) -> Image
     try:
         with warnings.catch_warnings():
             # Pillow warns at a fixed size of its own; ours is checked below, before any pixel is decoded.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")
             picture = Image.open(io.BytesIO(data), formats=formats)
     except Image.DecompressionBombError:
         raise ImageDecodeError(f"too many pixels; the limit is {limits.max_pixels:,}") from None
@@ -192,11 +206,31 @@ def _open(data: bytes, limits: Limits, formats: tuple[str, ...] | None) -> Image
 
 
 def _load(picture: Image.Image) -> Image.Image:
-    try:
+    with _pillow_errors(picture):
         picture.load()
+    return picture
+
+
+@contextmanager
+def _pillow_errors(picture: Image.Image) -> Iterator[None]:
+    try:
+        yield
     except _PILLOW_ERRORS as error:
         raise ImageDecodeError(f"damaged {picture.format or 'image'}: {_reason(error)}") from None
-    return picture
+
+
+@lru_cache(maxsize=1)
+def _still_formats() -> tuple[str, ...]:
+    """Return Pillow's formats without those that start another program (Ghostscript) or hold no pixels."""
+    Image.init()
+    return tuple(name for name in Image.ID if name not in ("EPS", "MPEG", "WMF"))
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(picture)
+    except _PILLOW_ERRORS:
+        return picture  # damaged metadata says nothing about the pixels
 
 
 def _reason(error: Exception) -> str:

@@ -35,8 +35,17 @@ class UnknownNameError(Graph200KError, KeyError):
         self.message = f"unknown {kind} {name!r}; {hint}"
         super().__init__(self.message)
 
+    def __reduce__(self) -> tuple[object, ...]:  # an exception is pickled as cls(*args), which has other arguments here
+        return _rebuild, (type(self), self.message)
+
     def __str__(self) -> str:  # KeyError would show the repr of the message
         return self.message
+
+
+def _rebuild(cls: type[UnknownNameError], message: str) -> UnknownNameError:
+    error = cls.__new__(cls, message)
+    error.message = message
+    return error
 
 
 class SourceError(Graph200KError):

@@ -93,8 +93,12 @@ def scan_tar(file: IO[bytes], *, max_members: int = MAX_MEMBERS) -> Iterator[Tar
                 if count > max_members:
                     yield UnsafeInputError(f"more than {max_members:,} members")
                     return
-                yield _entry(info, end)
-    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+                if info.size < 0:  # tarfile would step back and read the same header for ever
+                    yield UnsafeInputError(f"damaged tar after {count - 1} members: a member of negative size")
+                    return
+                if not info.isdir():
+                    yield _entry(info, end)
+    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, RecursionError) as error:
         yield UnsafeInputError(f"damaged tar after {count} members: {' '.join(str(error).split())[:160]}")
 
 
@@ -107,12 +111,10 @@ def _length(file: IO[bytes]) -> int:
 
 def _entry(info: tarfile.TarInfo, end: int) -> TarEntry | UnsafeInputError:
     name = info.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    if info.isdir():
-        return TarEntry(name, info.offset_data, 0)
     if name.startswith("/") or ".." in name.split("/"):
         return UnsafeInputError(f"{name!r}: absolute names and '..' are refused")
-    if not info.isreg():
-        return UnsafeInputError(f"{name!r}: links, devices and other special members are refused")
+    if not info.isreg() or info.issparse():
+        return UnsafeInputError(f"{name!r}: links, devices, sparse files and other special members are refused")
     if info.size > DEFAULT_LIMITS.max_bytes:
         return UnsafeInputError(f"{name!r}: {info.size:,} bytes; the limit is {DEFAULT_LIMITS.max_bytes:,}")
     if info.offset_data + info.size > end:

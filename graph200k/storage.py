@@ -84,6 +84,11 @@ class Folder:
         self._forget()
         return bool(self._fs.isdir(self.path(name)))
 
+    def is_file(self, name: str = "") -> bool:
+        """Return whether ``name`` is a regular file, or a link to one."""
+        self._forget()
+        return bool(self._fs.isfile(self.path(name)))
+
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
         return int(self._fs.size(self.path(name)))

@@ -1,0 +1,103 @@
+"""Units on worker processes, one of which may die at any moment without stopping the run."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from itertools import islice
+
+from graph200k.storage import Folder
+from pipelines.ingest.plan import PlannedItem
+from pipelines.ingest.work import Unit, UnitResult, run_unit, write_failure
+
+logger = logging.getLogger(__name__)
+
+DEATHS_ALLOWED = 2
+"""Deaths after which an item is given up: one may be the fault of a neighbour, or of somebody short of memory."""
+
+
+def run_units(units: Iterable[Unit], workers: int) -> Iterator[tuple[Unit, UnitResult]]:
+    """Yield every unit when its parts are written, in order of completion.
+
+    Raises
+    ------
+    OutputError
+        If a part cannot be written; what is finished stays.
+    """
+    if workers == 1:
+        for unit in units:
+            yield unit, run_unit(unit)
+        return
+    queue = iter(units)
+    while (broken := (yield from _until_broken(queue, workers))) is not None:
+        logger.warning("an ingest worker died; its items are tried one by one")
+        for unit in broken:
+            yield unit, _run_one_by_one(unit)
+
+
+def _until_broken(queue: Iterator[Unit], workers: int) -> Iterator[tuple[Unit, UnitResult]]:
+    """Run units until all are done (return None) or a worker dies (return the units that were in flight)."""
+    with _pool(workers) as pool:
+        flying: dict[Future[UnitResult], Unit] = {}
+        try:
+            while True:
+                # A second unit for each worker keeps it busy while this process seals a shard.
+                for unit in islice(queue, 2 * workers - len(flying)):
+                    flying[_submit(pool, unit)] = unit
+                if not flying:
+                    return None
+                for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                    result = future.result()
+                    yield flying.pop(future), result
+        except BrokenProcessPool:
+            return list(flying.values())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, unit: Unit) -> Future[UnitResult]:
+    """Submit a unit; to a pool that broke just before, hand in a future that says so."""
+    try:
+        return pool.submit(run_unit, unit)
+    except BrokenProcessPool as error:
+        future: Future[UnitResult] = Future()
+        future.set_exception(error)
+        return future
+
+
+def _run_one_by_one(unit: Unit) -> UnitResult:
+    """Run a unit's items alone, so that a death names its item."""
+    failed = 0
+    pool = _pool(1)
+    try:
+        for item in unit.items:
+            for death in range(1, DEATHS_ALLOWED + 1):
+                try:
+                    failed += pool.submit(run_unit, replace(unit, items=[item])).result().failed
+                    break
+                except BrokenProcessPool:
+                    pool = _pool(1)
+                    if death == DEATHS_ALLOWED:
+                        _give_up(unit, item)
+                        failed += 1
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return UnitResult(len(unit.items), failed)
+
+
+def _give_up(unit: Unit, item: PlannedItem) -> None:
+    message = f"its worker process died {DEATHS_ALLOWED} times while reading it (out of memory, or a crash in a codec)"
+    write_failure(Folder(unit.data), unit.run, unit.shard, item, "worker_died", message)
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    """Return a pool whose workers share nothing with this process: a fork would copy its threads' locks."""
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:
+        context.set_forkserver_preload([run_unit.__module__])
+    return ProcessPoolExecutor(workers, mp_context=context)

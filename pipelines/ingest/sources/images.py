@@ -1,0 +1,84 @@
+"""A folder (or file, or pattern) of images in any format Pillow reads, with captions beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Iterator
+
+from graph200k.errors import SourceError
+from graph200k.record import make_key
+from pipelines.ingest.location import Location
+from pipelines.ingest.names import extension_of, image_extensions, is_hidden
+from pipelines.ingest.source import (
+    SOURCES,
+    RawImage,
+    RawRecord,
+    RefusedItem,
+    Source,
+    SourceItem,
+    clean_name,
+    origin_of,
+)  # fmt: skip
+from pipelines.ingest.text import read_words
+
+SIDECARS = (".json", ".txt")
+"""Extensions of captions, the most trusted first: JSON knows item from description."""
+
+
+@SOURCES.register("images")
+class Images(Source):
+    """Images by their extension; ``name.txt`` or ``name.json`` beside ``name.jpg`` says what it shows."""
+
+    kind = "images"
+    specificity = 0
+
+    @classmethod
+    def matches(cls, location: Location) -> bool:
+        """Return whether any file has the extension of an image; a single named file is taken at its word."""
+        return location.is_file or any(extension_of(path) in image_extensions() for path in location.files)
+
+    def scan(self, files: tuple[str, ...]) -> Iterator[SourceItem | RefusedItem]:
+        """Yield an item for every file with the extension of an image, sorted by path."""
+        present = set(files)
+        used: set[str] = set()
+        others = []
+        for path in files:
+            if is_hidden(path) or not (self.location.is_file or extension_of(path) in image_extensions()):
+                others.append(path)
+                continue
+            sidecars = [name for name in self._sidecars(path) if name in present]
+            used.update(sidecars)
+            yield self._item(path, sidecars)
+        self.ignored.extend(path for path in others if path not in used)
+
+    def read(self, item: SourceItem) -> RawRecord:
+        """Return the image and its captions; a caption that cannot be read is a problem of its own."""
+        path, sidecars = str(item.locator["path"]), item.locator["sidecars"]
+        data = self.files.read(path)
+        assert isinstance(sidecars, list)
+        words, problems = read_words({posixpath.basename(str(name)): str(name) for name in sidecars},
+                                     self.files.read, self.limits)  # fmt: skip
+        return RawRecord(
+            target=RawImage(node="target", data=data, name=path),
+            text=words.text,
+            quality=words.quality,
+            origin=origin_of(item, self.kind, data),
+            problems=problems,
+        )
+
+    def _sidecars(self, path: str) -> list[str]:
+        if self.location.is_file:
+            return []
+        return [posixpath.splitext(path)[0] + extension for extension in SIDECARS]
+
+    def _item(self, path: str, sidecars: list[str]) -> SourceItem | RefusedItem:
+        name = clean_name(path)
+        if (refused := self.files.refusal(path, name, self.limits.max_bytes)) is not None:
+            return refused
+        try:
+            digest = hashlib.sha256(self.files.read(path)).hexdigest()
+        except SourceError as error:
+            return RefusedItem(name=name, error="unreadable", message=str(error))
+        locator = {"path": path, "sidecars": sidecars}
+        return SourceItem(name=name, key=make_key(name, digest), sha256=digest, locator=locator)
