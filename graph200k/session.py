@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from graph200k.commit import roll_forward, seal_shard
+from graph200k.commit import list_shards, roll_forward, seal_shard
 from graph200k.lock import dataset_lock
 from graph200k.manifest import MANIFEST, Manifest, new_manifest, read_manifest, write_manifest
 from graph200k.parts import PARTS, run_marker
@@ -70,7 +70,8 @@ def write_session(data: str, *, shard_size: int) -> Iterator[Session]:
     with dataset_lock(folder, run):
         unfinished = folder.exists(PARTS)
         roll_forward(folder)
-        if not folder.exists(MANIFEST):
+        is_new = not folder.exists(MANIFEST)
+        if is_new:
             write_manifest(folder, new_manifest(shard_size))
         folder.write(run_marker(run), b"")
         session = Session(folder, run, read_manifest(folder), unfinished)
@@ -78,5 +79,10 @@ def write_session(data: str, *, shard_size: int) -> Iterator[Session]:
             yield session
             session.settle()
             folder.remove(PARTS)
+        except BaseException:
+            if is_new and folder.names(PARTS) == [run] and not list_shards(folder):
+                folder.remove(MANIFEST)  # nothing came of it: leave no empty dataset behind
+                folder.remove(PARTS)
+            raise
         finally:
             folder.remove(run_marker(run))
