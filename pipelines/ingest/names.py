@@ -97,12 +97,8 @@ def _take_variant(entry: NodeType, name: str, rest: list[str]) -> int | None:
 
 
 def _closest(name: str) -> str:
-    close = difflib.get_close_matches(name.lower(), list(GRAPH200K), n=3, cutoff=0.5)
-    return (
-        f"did you mean {' or '.join(close)}?"
-        if close
-        else f"expected one of target, reference, canny … ({len(GRAPH200K)})"
-    )
+    close = difflib.get_close_matches(name.lower(), list(GRAPH200K), n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(close)}?" if close else "`graph200k graph` lists them all"
 
 
 @dataclass(slots=True)

@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 from graph200k.codecs import DEFAULT_LIMITS, Limits
 
 
+def _cpus() -> int:
+    """Return the number of CPUs this process may use; only Linux knows of affinity."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IngestOptions:
     """How to ingest a source."""
@@ -17,7 +22,7 @@ class IngestOptions:
     """Whether exact copies of a target (by the bytes in the source) are dropped; they are reported either way."""
     kind: str | None = None
     """Kind of source, found out by looking if None."""
-    workers: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    workers: int = field(default_factory=_cpus)
     """Processes that read and transcode; with 1 the work is done in this process, which a crash of a codec ends."""
     limits: Limits = DEFAULT_LIMITS
     """What one piece of input may cost."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-from collections.abc import Iterable, Iterator
+import os
+import threading
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from itertools import islice
+from multiprocessing import connection
 
 from graph200k.storage import Folder
 from pipelines.ingest.plan import PlannedItem
@@ -39,7 +42,7 @@ def run_units(units: Iterable[Unit], workers: int) -> Iterator[tuple[Unit, UnitR
             yield unit, _run_one_by_one(unit)
 
 
-def _until_broken(queue: Iterator[Unit], workers: int) -> Iterator[tuple[Unit, UnitResult]]:
+def _until_broken(queue: Iterator[Unit], workers: int) -> Generator[tuple[Unit, UnitResult], None, list[Unit] | None]:
     """Run units until all are done (return None) or a worker dies (return the units that were in flight)."""
     with _pool(workers) as pool:
         flying: dict[Future[UnitResult], Unit] = {}
@@ -100,4 +103,16 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload([run_unit.__module__])
-    return ProcessPoolExecutor(workers, mp_context=context)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_die_with_parent)
+
+
+def _die_with_parent() -> None:
+    """End this worker when its driver is killed; it would wait for work for ever otherwise."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch(sentinel: int) -> None:
+        connection.wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()

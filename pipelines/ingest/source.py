@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from graph200k.record import Box, Edit, Origin, Provenance, Quality, Text
 from graph200k.registry import Registry
 from pipelines.ingest.location import Location
 
-Locator = Mapping[str, "str | int | list[str] | list[list[str | int]]"]
+Locator: TypeAlias = Mapping[str, str | int | Sequence[str] | Sequence[tuple[str, int, int]]]
 """Where the bytes of an item lie, in a source's own words; JSON, for it is written to the plan."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from graph200k.errors import SourceError
 from graph200k.record import make_key
@@ -56,7 +56,7 @@ class Images(Source):
         """Return the image and its captions; a caption that cannot be read is a problem of its own."""
         path, sidecars = str(item.locator["path"]), item.locator["sidecars"]
         data = self.files.read(path)
-        assert isinstance(sidecars, list)
+        assert isinstance(sidecars, Sequence)
         words, problems = read_words({posixpath.basename(str(name)): str(name) for name in sidecars},
                                      self.files.read, self.limits)  # fmt: skip
         return RawRecord(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from graph200k.errors import SourceError
@@ -50,7 +50,7 @@ class Records(Source):
     def read(self, item: SourceItem) -> RawRecord:
         """Return the record in a folder."""
         folder, names = str(item.locator["folder"]), item.locator["names"]
-        assert isinstance(names, list)
+        assert isinstance(names, Sequence)
         known = [str(name) for name in names]
         record = assemble(item, known, lambda name: self.files.read(posixpath.join(folder, name)), kind=self.kind,
                           limits=self.limits, lone_image_is_target=False)  # fmt: skip

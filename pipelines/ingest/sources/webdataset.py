@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from graph200k.errors import Graph200KError, SourceError, UnsafeInputError
 from graph200k.record import sanitise_key
@@ -54,8 +54,8 @@ class WebDataset(Source):
     def read(self, item: SourceItem) -> RawRecord:
         """Return one record, read by the offsets of its members."""
         path, members = str(item.locator["tar"]), item.locator["members"]
-        assert isinstance(members, list)
-        places = {str(name): (int(offset), int(size)) for name, offset, size in members}  # type: ignore[misc]
+        assert isinstance(members, Sequence)
+        places = {member[0]: (int(member[1]), int(member[2])) for member in members}
         return assemble(item, list(places), lambda name: self.files.read_range(path, *places[name]), kind=self.kind,
                         limits=self.limits, lone_image_is_target=True)  # fmt: skip
 
@@ -111,7 +111,7 @@ class WebDataset(Source):
         self.ignored.extend(f"{path}/{sample.key}.{other}" for other in found.others)
         data = self.files.read_range(path, *places[found.target])
         digest = hashlib.sha256(data).hexdigest()
-        members: list[list[str | int]] = [[member, *place] for member, place in places.items()]
+        members = [(member, *place) for member, place in places.items()]
         return SourceItem(name=name, key=sanitise_key(sample.key), sha256=digest,
                           locator={"tar": path, "members": members})  # fmt: skip
 
