@@ -34,7 +34,6 @@ class Canny(Annotator):
 
     def load(self, weights_folder: Path) -> AnnotateFunction:
         """Return the function that draws Canny edges."""
-
         _use_one_thread()
 
         def annotate(images: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Annotation]:
@@ -60,7 +59,6 @@ class LineSegments(Annotator):
 
     def load(self, weights_folder: Path) -> AnnotateFunction:
         """Return the function that draws line segments."""
-
         _use_one_thread()
 
         def annotate(images: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Annotation]:

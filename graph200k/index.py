@@ -83,7 +83,12 @@ def read_table(folder: Folder, name: str, schema: pa.Schema, columns: list[str] 
         ) from None
     if missing := set(wanted) - set(table.column_names):
         raise DatasetError(f"{folder.shown(name)} lacks the columns {sorted(missing)}; run `graph200k verify --repair`")
-    return table.cast(pa.schema([schema.field(column) for column in table.column_names]))
+    try:
+        return table.cast(pa.schema([schema.field(column) for column in table.column_names]))
+    except pa.ArrowException as error:
+        raise DatasetError(
+            f"{folder.shown(name)} has columns of other types ({_first_line(error)}); run `graph200k verify --repair`"
+        ) from None
 
 
 def members_table(members: Iterable[Member]) -> pa.Table:

@@ -146,9 +146,20 @@ class PartReader:
 
     @classmethod
     def open(cls, folder: Folder, path: str) -> PartReader:
-        """Open the part at ``path``."""
-        source = pa.memory_map(folder.path(path)) if folder.is_local else pa.BufferReader(folder.read(path))
-        return cls(pa.ipc.open_file(source).read_all())
+        """Open the part at ``path``.
+
+        Raises
+        ------
+        DatasetError
+            If it is damaged.
+        """
+        try:
+            source = pa.memory_map(folder.path(path)) if folder.is_local else pa.BufferReader(folder.read(path))
+            return cls(pa.ipc.open_file(source).read_all())
+        except (pa.ArrowException, OSError) as error:
+            raise DatasetError(
+                f"{folder.shown(path)} is damaged ({error}); remove it and run again: what it held is made anew"
+            ) from None
 
     def rows(self) -> list[PartRow]:
         """Return all rows, with ``data`` left out."""

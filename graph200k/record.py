@@ -13,8 +13,8 @@ from graph200k.catalogue import GRAPH200K, Catalogue, MetaTask, Storage
 from graph200k.codecs import parse_json
 from graph200k.errors import UnsafeInputError
 
-MAX_KEY_LENGTH = 72
-"""With the longest node, variant and role, a member's name stays inside the 100 bytes of a plain tar header."""
+MAX_KEY_LENGTH = 64
+"""With the longest node and role and 3 digits of variant, a member's name fits the 100 bytes that a tar header has."""
 
 MIN_OBJECT_CONSISTENCY = 3
 """A reference whose objectConsistency is below this does not show the same subject (the release's rule)."""
@@ -208,18 +208,22 @@ def parse_member_name(name: str, catalogue: Catalogue = GRAPH200K) -> tuple[str,
     ('cat-1a2b3c4d', 'instant_style', 0, 'reference')
     """
     key, *parts = name.split(".")
-    if parts == [JSON_NODE]:
-        return key, JSON_NODE, None, ""
-    if len(parts) >= 2 and parts[0] in catalogue:
-        middle = parts[1:-1]
-        variant = int(middle.pop(0)) if middle and middle[0].isdecimal() else None
-        role = middle.pop(0) if middle else ""
-        if not middle and member_name(key, parts[0], variant, role, catalogue) == name:
-            return key, parts[0], variant, role
-    raise UnsafeInputError(f"{name!r} is no name of a member; expected KEY.NODE[.VARIANT][.ROLE].EXTENSION")
+    if key and sanitise_key(key) == key:
+        if parts == [JSON_NODE]:
+            return key, JSON_NODE, None, ""
+        if len(parts) >= 2 and parts[0] in catalogue:
+            entry, middle = catalogue[parts[0]], parts[1:-1]
+            variant = int(middle.pop(0)) if entry.has_variants and middle and _VARIANT.fullmatch(middle[0]) else None
+            role = middle.pop(0) if middle else ""
+            known = role in entry.roles and (variant is not None) == entry.has_variants
+            if known and not middle and member_name(key, entry.name, variant, role, catalogue) == name:
+                return key, entry.name, variant, role
+    raise UnsafeInputError(f"{name[:200]!r} is no name of a member; expected KEY.NODE[.VARIANT][.ROLE].EXTENSION")
 
 
 _SAFE = re.compile(r"[^A-Za-z0-9_-]+")
+
+_VARIANT = re.compile(r"[0-9]{1,3}")
 
 
 def make_key(name: str, digest: str) -> str:
@@ -245,7 +249,7 @@ def sanitise_key(key: str) -> str:
     """
     if key and len(key) <= MAX_KEY_LENGTH and not _SAFE.search(key):
         return key
-    digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+    digest = hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()
     return f"{_SAFE.sub('-', key).strip('-')[: MAX_KEY_LENGTH - 9].strip('-') or 'record'}-{digest[:8]}"
 
 

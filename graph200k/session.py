@@ -73,8 +73,8 @@ def write_session(data: str, *, shard_size: int) -> Iterator[Session]:
         is_new = not folder.exists(MANIFEST)
         if is_new:
             write_manifest(folder, new_manifest(shard_size))
-        folder.write(run_marker(run), b"")
         session = Session(folder, run, read_manifest(folder), unfinished)
+        folder.write(run_marker(run), b"")
         try:
             yield session
             session.settle()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from annotators.weights import WEIGHTS, default_weights_folder, find
 
@@ -20,6 +21,10 @@ os.environ.update(
     # Ray's workers and the processes that tests start import our packages and tests/support.
     PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
 )
+
+# A first example pays for imports, and CI machines are slow now and then: time is no property of ours.
+settings.register_profile("graph200k", deadline=None)
+settings.load_profile("graph200k")
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from annotators.weights import WEIGHTS, find
 from pydantic import BaseModel, ConfigDict
 
 from annotators.base import ANNOTATORS, Annotator
+from annotators.weights import WEIGHTS, find
 from graph200k.errors import MissingWeightsError, PlanError, UnknownNameError
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from support.killing import Driver, finish, write_photographs
+from support.driving import Driver, finish, write_photographs
 from support.running import assert_clean, sealed_bytes
 
 from graph200k.dataset import Dataset

@@ -1,61 +1,49 @@
-"""Run the command line in a process of its own, and kill it."""
+"""Stop a writer at any step, as a SIGKILL would, without paying for a process each time."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import psutil
-from PIL import Image
+import pytest
 
-from support.pictures import draw_scene
-
-
-def write_photographs(folder: Path, count: int, width: int = 640, height: int = 480) -> None:
-    """Fill a folder with drawn scenes as PNG."""
-    folder.mkdir(parents=True)
-    for number in range(count):
-        Image.fromarray(draw_scene(number, width, height)).save(folder / f"scene-{number:03d}.png", compress_level=1)
+from graph200k.lock import LOCK
+from graph200k.storage import Folder
 
 
-def command(*arguments: str) -> list[str]:
-    """Return the command line of ``graph200k`` with this interpreter."""
-    return [sys.executable, "-c", "from graph200k.cli import main; main()", *arguments]
+class Killed(BaseException):
+    """No error of ours, so that nothing handles it."""
 
 
-def finish(*arguments: str) -> float:
-    """Run ``graph200k`` to its end, which must be a good one, and return the seconds it took."""
-    started = time.monotonic()
-    done = subprocess.run(command(*arguments), capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return time.monotonic() - started
+@contextmanager
+def killed_at(step: int) -> Iterator[list[str]]:
+    """Let ``step`` changes of the disk (renames and removals) happen, and none of the later ones.
 
+    Yields the list of the changes that were let through; :class:`Killed` ends inside.
+    """
+    done: list[str] = []
 
-class Driver:
-    """A run that can be killed; Ray's processes that outlive it are ended by :meth:`bury`."""
+    def limited(name: str, change: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any) -> Any:
+            if len(done) >= step:
+                raise Killed
+            done.append(f"{name} {args[-1]}")
+            return change(*args)
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        self._process = subprocess.Popen(command(*arguments), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self._family: list[psutil.Process] = []
+        return run
 
-    def kill_after(self, delay_s: float) -> bool:
-        """SIGKILL the driver alone after a delay; return whether it was still running then."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", limited("replace", os.replace))
+        patch.setattr(Folder, "remove", limited("remove", Folder.remove))
         try:
-            self._process.wait(delay_s)
-            return False
-        except subprocess.TimeoutExpired:
-            self._family = psutil.Process(self._process.pid).children(recursive=True)
-            self._process.kill()
-            self._process.wait()
-            return True
+            yield done
+        except Killed:
+            return
 
-    def bury(self) -> None:
-        """End what is left of its Ray: its agents notice its death late or never."""
-        for process in self._family:
-            try:
-                process.kill()
-            except psutil.NoSuchProcess:
-                continue
+
+def forget_lock(data: Path) -> None:
+    """Remove the lock that a writer killed by :func:`killed_at` left: its process, ours, still runs."""
+    (data / LOCK).unlink(missing_ok=True)
