@@ -15,11 +15,11 @@ from typing import IO
 
 from graph200k.codecs import Limits
 from graph200k.errors import DatasetError
-from graph200k.parts import PARTS
+from graph200k.parts import INGEST_PLAN
 from graph200k.storage import Folder
 from pipelines.ingest.source import Locator, SourceItem
 
-PLAN = f"{PARTS}/ingest-plan.jsonl"
+PLAN = INGEST_PLAN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

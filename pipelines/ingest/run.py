@@ -96,7 +96,6 @@ def resume_ingest(session: Session, options: IngestOptions, on_progress: OnProgr
         logger.warning("finishing the interrupted ingest of %s first (%d items)", plan.header.spec, plan.count)
         _check_source(session, plan)
         _carry_out(session, options.workers, report, on_progress)
-    _seal_leftovers(session)
     if session.found_unfinished or session.sealed:
         session.settle()
     return report
@@ -108,14 +107,6 @@ def _check_source(session: Session, plan: Plan) -> None:
     except SourceError as error:
         raise SourceError(f"an unfinished ingest needs its source, but {error}; bring it back and run again, or give "
                           f"up the rest of it by removing {session.folder.shown(PLAN)}") from None  # fmt: skip
-
-
-def _seal_leftovers(session: Session) -> None:
-    """Seal what a killed run of annotators had finished; the end of this session would throw it away."""
-    names = {path.rsplit("/", 1)[1].split(".", 1)[0] for path in list_parts(session.folder)}
-    for number in sorted(int(name.rsplit("-", 1)[1]) for name in names):
-        if session.folder.exists(index_path(number)):
-            session.seal(number)
 
 
 def _carry_out(session: Session, workers: int, report: IngestReport, on_progress: OnProgress | None) -> None:
