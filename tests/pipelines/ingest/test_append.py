@@ -163,7 +163,7 @@ def test_a_dataset_below_its_own_source_is_not_taken_in(tmp_path: Path) -> None:
         ("nothing-here", None, "does not exist; expected"),
         ("*.jpg", None, "nothing matches"),
         (".", None, "holds nothing that can be ingested"),
-        ("gopher://host/x", None, "a file system that fsspec knows"),
+        ("gopher://host/x", None, "Protocol not known: gopher; name a local path"),
         (".", "pictures", "unknown kind of source 'pictures'"),
     ],
 )
