@@ -16,7 +16,7 @@ _EXPORTS = {
     "NodeType": "graph200k.catalogue",
     "Task": "graph200k.schema",
     "enumerate_tasks": "graph200k.schema",
-    "features": "graph200k.features",
+    "features": "graph200k.hf_features",
     "find_task": "graph200k.schema",
     "graph200k_tasks": "graph200k.schema",
     "schema_graph": "graph200k.schema",

@@ -9,8 +9,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-_OUT = Console(highlight=False, soft_wrap=True)
+_PIPE_WIDTH = 1000
+"""Columns where stdout is no terminal: a row stays one line, for grep."""
+
+_OUT = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def show_json(value: Any) -> None:
@@ -26,7 +30,8 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
         is_number = all(isinstance(row[position], int | float) for row in listed) and bool(listed)
         table.add_column(column, justify="right" if is_number else "left", overflow="fold")
     for row in listed:
-        table.add_row(*(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row))
+        # As Text: a string would be read as markup, and keys and messages may hold brackets.
+        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))
     _OUT.print(table)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 _QUIET_INTERVAL_S = 30.0
@@ -34,7 +35,7 @@ class Bar:
 
     def phase(self, name: str) -> None:
         """Begin another phase of the run."""
-        self._progress.reset(self._task, description=name, total=None, speed="", failed="")
+        self._progress.reset(self._task, description=escape(name), total=None, speed="", failed="")
         self._say(name)
 
     def counts(self, done: int, failed: int, total: int, images_per_s: float | None = None) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from graph200k.commit import index_path, list_shards, shard_path
-from graph200k.features import feature_spec
+from graph200k.hf_features import feature_spec
 from graph200k.index import INDEX_SCHEMA, RECORDS_SCHEMA, read_table, records_of, table_members, write_table
 from graph200k.manifest import AnnotatorUsed
 from graph200k.record import JSON_NODE, Member, RecordInfo

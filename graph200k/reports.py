@@ -12,6 +12,7 @@ import networkx as nx
 from graph200k.console import amount, duration, show_json, show_line, show_table
 from graph200k.failures import Failure
 from graph200k.schema import Task, enumerate_tasks, to_node_link
+from graph200k.storage import writing
 from graph200k.verify import Problem
 
 if TYPE_CHECKING:
@@ -76,8 +77,10 @@ def show_graph(
     if png is not None:
         from graph200k.drawing import draw_schema
 
-        png.parent.mkdir(parents=True, exist_ok=True)
-        png.write_bytes(draw_schema(graph, counts))
+        drawn = draw_schema(graph, counts)
+        with writing(str(png)):
+            png.parent.mkdir(parents=True, exist_ok=True)
+            png.write_bytes(drawn)
     if as_json:
         for node, attributes in graph.nodes(data=True):
             attributes["records"] = None if counts is None else counts[node]

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
-from graph200k.catalogue import GRAPH200K
-from graph200k.codecs import decode_image
-from graph200k.commit import INDEX, SHARDS, index_path, pending_commits, shard_path
-from graph200k.errors import DatasetError, Graph200KError, UnsafeInputError
-from graph200k.index import INDEX_SCHEMA, members_table, read_table, table_members
+from graph200k.commit import INDEX, SHARDS, index_path, numbers_in, pending_commits, shard_path
+from graph200k.errors import DatasetError, Graph200KError
+from graph200k.failures import FAILURES, read_failures
+from graph200k.index import INDEX_SCHEMA, members_table, read_table, table_members, write_table
+from graph200k.inspection import Inspection, full_name, inspect_shard, whole_records
 from graph200k.manifest import read_manifest
-from graph200k.parts import list_parts
-from graph200k.record import JSON_NODE, SOURCE, Member, RecordInfo, content_hash, member_name, parse_member_name
-from graph200k.records import read_records, records_from_shard
+from graph200k.parts import PARTS, list_parts
+from graph200k.record import JSON_NODE, Member
+from graph200k.records import RECORDS, read_records, records_from_shard
 from graph200k.session import Session, write_session
 from graph200k.shards import ShardWriter, TarEntry, scan_tar, shard_name, shard_number
 from graph200k.storage import TEMPORARY, Folder
@@ -32,7 +33,7 @@ class Problem:
     shard: str
     """Shard, or "" for the dataset as a whole."""
     member: str
-    """Member's file name, or "" for the shard as a whole."""
+    """File name of a member or table, or "" for the shard as a whole."""
     message: str
     damaged: bool = False
     """Whether the member's own bytes are at fault: then a repair sets it aside."""
@@ -49,7 +50,7 @@ def verify(data: str) -> list[Problem]:
     folder = Folder(data)
     read_manifest(folder)
     in_shards = [problem for number in _numbers(folder) for problem in _verify_shard(folder, number)]
-    return [*_unfinished(folder), *in_shards, *_verify_records(folder)]
+    return [*_unfinished(folder), *in_shards, *_verify_records(folder), *_verify_failures(folder)]
 
 
 def repair(data: str) -> list[Problem]:
@@ -63,11 +64,12 @@ def repair(data: str) -> list[Problem]:
     found = _unfinished(folder)
     with write_session(data, shard_size=shard_size) as session:
         session.found_unfinished = True  # so that the tables are computed from the shards
+        found += [*_verify_records(folder), *_verify_failures(folder)]
+        _remove_damaged_tables(folder)
+        for number in _numbers(folder):  # before the parts: sealing needs an index to be right
+            found += _repair_shard(session, number)
         for path in list_parts(folder):
             session.seal(shard_number(path.rsplit("/", 1)[1]))
-        for number in _numbers(folder):
-            found += _repair_shard(session, number)
-        found += _verify_records(folder)
         for name in folder.walk():
             if TEMPORARY in name:
                 folder.remove(name)
@@ -75,8 +77,8 @@ def repair(data: str) -> list[Problem]:
 
 
 def _numbers(folder: Folder) -> list[int]:
-    names = {*folder.names(SHARDS), *folder.names(INDEX)}
-    return sorted({shard_number(name) for name in names if name.startswith("graph200k-")})
+    found = {*numbers_in(folder.names(SHARDS), "tar"), *numbers_in(folder.names(INDEX), "parquet")}
+    return sorted(found)
 
 
 def _unfinished(folder: Folder) -> list[Problem]:
@@ -84,169 +86,154 @@ def _unfinished(folder: Folder) -> list[Problem]:
     problems += [Problem("", name, "left by a writer that was killed") for name in folder.walk() if TEMPORARY in name]
     if parts := len(list_parts(folder)):
         problems.append(Problem("", "", f"{parts} finished parts are not sealed yet; run `graph200k annotate` again"))
+    elif folder.exists(PARTS) and not problems:
+        problems.append(Problem("", PARTS, "a run is writing, or ended early; run `graph200k annotate` again"))
     return problems
 
 
 def _verify_records(folder: Folder) -> list[Problem]:
-    have = {key: (shard, mask) for key, shard, mask in _rows(read_records(folder))}
-    problems = []
+    """Compare ``records.parquet`` with the shards whose indexes can be read; the others are reported by themselves."""
+    try:
+        have = list(_rows(read_records(folder)))
+    except DatasetError as error:
+        return [Problem("", RECORDS, str(error))]
+    expected: list[_Row] = []
+    unknown = set()
     for number in _numbers(folder):
         try:
-            table = records_from_shard(folder, number)
+            expected += _rows(records_from_shard(folder, number))
         except (Graph200KError, KeyError, StopIteration, ValueError):
-            continue  # reported with the shard
-        for key, shard, mask in _rows(table):
-            if have.pop(key, None) != (shard, mask):
-                problems.append(Problem(shard_name(number), "", f"records.parquet is wrong about {key}"))
-    return problems + [Problem("", "", f"records.parquet has {key}, which no shard holds") for key in have]
+            unknown.add(number)
+    have = [row for row in have if row[1] not in unknown]
+    if have == expected:
+        twice = [key for key, count in Counter(row[0] for row in expected).items() if count > 1]
+        return [Problem("", "", f"the key {key} stands in two shards") for key in twice]
+    listed = {row[0]: row for row in have}
+    problems = [
+        Problem(shard_name(row[1]), RECORDS, f"is wrong about {row[0]}")
+        for row in expected
+        if listed.pop(row[0], None) != row
+    ]
+    problems += [Problem("", RECORDS, f"has {key}, which no shard holds") for key in listed]
+    return problems or [Problem("", RECORDS, "its rows are not in the order of the shards")]
 
 
-def _rows(table: object) -> Iterator[tuple[str, int, int]]:
-    columns = (table.column(name).to_pylist() for name in ("key", "shard", "available"))  # type: ignore[attr-defined]
-    return zip(*columns, strict=True)
+_Row = tuple[str, int, int, int, int, str, bytes]
+"""A row of ``records.parquet``."""
 
 
-def _verify_shard(folder: Folder, number: int) -> list[Problem]:
-    name = shard_name(number)
+def _rows(table: pa.Table) -> Iterator[_Row]:
+    return zip(*(column.to_pylist() for column in table.columns), strict=True)
+
+
+def _verify_failures(folder: Folder) -> list[Problem]:
     try:
-        index = table_members(read_table(folder, index_path(number), INDEX_SCHEMA))
+        read_failures(folder)
     except DatasetError as error:
-        return [Problem(name, "", str(error))]
-    if not folder.exists(shard_path(number)):
-        return [Problem(name, "", "the tar is missing, its index is there")]
-    expected = {member_name(row.key, row.node, row.variant, row.role): row for row in index}
-    problems = []
-    seen: set[str] = set()
-    with folder.open(shard_path(number)) as file:
-        for entry in list(scan_tar(file)):
-            if isinstance(entry, UnsafeInputError):
-                problems.append(Problem(name, "", str(entry)))
-                continue
-            seen.add(entry.name)
-            file.seek(entry.offset)
-            problems += _check(name, entry, expected.get(entry.name), file.read(entry.size))
-    problems += [Problem(name, missing, "in the index, not in the tar") for missing in expected.keys() - seen]
-    return problems + _adjacency(name, index)
-
-
-def _check(shard: str, entry: TarEntry, member: Member | None, data: bytes) -> list[Problem]:
-    if member is None:
-        return [Problem(shard, entry.name, "in the tar, not in the index", damaged=True)]
-    if content_hash(data) != member.hash:
-        return [Problem(shard, entry.name, "its content is not what the index's hash says", damaged=True)]
-    try:
-        width, height = _extent(member.node, data)
-    except UnsafeInputError as error:
-        return [Problem(shard, entry.name, str(error), damaged=True)]
-    found = (entry.offset, entry.size, width, height)
-    listed = (member.offset, member.size, member.width, member.height)
-    if found != listed:
-        return [Problem(shard, entry.name, f"offset, size, width, height are {found}; the index says {listed}")]
+        return [Problem("", FAILURES, str(error))]
     return []
 
 
-def _extent(node: str, data: bytes) -> tuple[int, int]:
-    """Decode a member; return its width and height, zeros for JSON."""
-    if node == JSON_NODE:
-        RecordInfo.from_json(data)
-        return 0, 0
-    height, width = decode_image(data, channels=GRAPH200K[node].channels).shape[:2]
-    return width, height
+def _remove_damaged_tables(folder: Folder) -> None:
+    """Take away tables that cannot be read: one is computed anew, the other cannot be."""
+    try:
+        read_records(folder)
+    except DatasetError:
+        folder.remove(RECORDS)
+    if _verify_failures(folder):
+        folder.move(FAILURES, f"{QUARANTINE}/{FAILURES}")
 
 
-def _adjacency(name: str, index: list[Member]) -> list[Problem]:
-    finished: set[str] = set()
-    problems = []
-    for previous, member in itertools.pairwise(index):
-        if member.key != previous.key:
-            finished.add(previous.key)
-            if member.key in finished:
-                problems.append(Problem(name, "", f"the members of {member.key} do not lie together"))
+def _verify_shard(folder: Folder, number: int) -> list[Problem]:
+    if not folder.exists(shard_path(number)):
+        return [Problem(shard_name(number), "", "the tar is missing, its index is there")]
+    return _compare(folder, number, inspect_shard(folder, number))[0]
+
+
+def _compare(folder: Folder, number: int, found: Inspection) -> tuple[list[Problem], list[Member]]:
+    """Return what is wrong with a shard, and the members of it that are as they should be but for their index."""
+    name = shard_name(number)
+    problems = [Problem(name, "", error) for error in found.errors]
+    problems += [Problem(name, entry.name, reason, damaged=True) for entry, reason in found.unsound]
+    try:
+        index = table_members(read_table(folder, index_path(number), INDEX_SCHEMA))
+    except DatasetError as error:
+        return [*problems, Problem(name, "", str(error))], found.members
+    expected = {full_name(row): row for row in index}
+    sound: list[Member] = []
+    for member in found.members:
+        listed = expected.get(full_name(member))
+        if listed is None:
+            problems.append(Problem(name, full_name(member), "in the tar, not in the index", damaged=True))
+        elif member.hash != listed.hash:
+            message = "its content is not what the index's hash says"
+            problems.append(Problem(name, full_name(member), message, damaged=True))
+        else:
+            sound.append(member)
+            problems += _differences(name, member, listed)
+    seen = {full_name(member) for member in found.members} | {entry.name for entry, _ in found.unsound}
+    problems += [Problem(name, missing, "in the index, not in the tar") for missing in expected if missing not in seen]
+    return problems + _order(name, index), sound
+
+
+def _differences(shard: str, member: Member, listed: Member) -> list[Problem]:
+    wrong = [
+        f"{field} {getattr(listed, field)!r} instead of {getattr(member, field)!r}"
+        for field in ("offset", "size", "width", "height", "annotator", "fingerprint", "usable")
+        if getattr(listed, field) != getattr(member, field)
+    ]
+    return [Problem(shard, full_name(member), f"the index says {', '.join(wrong)}")] if wrong else []
+
+
+def _order(name: str, index: list[Member]) -> list[Problem]:
+    """Check that the members of a record lie together, its JSON last, and that the index follows the tar."""
+    runs = [(key, list(group)) for key, group in itertools.groupby(index, lambda member: member.key)]
+    apart = [key for key, count in Counter(key for key, _ in runs).items() if count > 1]
+    problems = [Problem(name, "", f"the members of {key} do not lie together") for key in apart]
+    if not apart:
+        ends = [(key, [member.node for member in group]) for key, group in runs]
+        problems += [
+            Problem(name, "", f"{key} does not begin with its target and end with its JSON")
+            for key, nodes in ends
+            if (nodes[0], nodes[-1]) != ("target", JSON_NODE)
+        ]
+    if any(first.offset >= second.offset for first, second in itertools.pairwise(index)):
+        problems.append(Problem(name, "", "the rows of the index are not in the order of the tar"))
     return problems
 
 
 def _repair_shard(session: Session, number: int) -> list[Problem]:
     folder = session.folder
-    problems = _verify_shard(folder, number)
-    if not problems:
-        return []
     if not folder.exists(shard_path(number)):
+        problems = _verify_shard(folder, number)
         folder.remove(index_path(number))
         return problems
-    damaged = frozenset(problem.member for problem in problems if problem.damaged)
-    _set_aside(folder, number, damaged)
+    problems, sound = _compare(folder, number, inspect_shard(folder, number))
+    if not problems:
+        return []
+    kept = whole_records(sound)
+    _set_aside(folder, number, {member.offset for member in kept})
     # The smaller index is true of the old tar too, so that a kill between these two lines loses nothing.
-    with folder.writer(index_path(number)) as file:
-        pq.write_table(
-            members_table(rebuild_index(folder, number, damaged)), file, compression="zstd", store_schema=False
-        )
+    write_table(folder, index_path(number), members_table(kept))
     session.seal(number, rewrite=True)
     return problems
 
 
-_Found = tuple[tuple[str, int | None, str], TarEntry, bytes]
-"""Node, variant and role of a member, its place, and its content."""
-
-
-def rebuild_index(folder: Folder, number: int, without: frozenset[str] = frozenset()) -> list[Member]:
-    """Return the index entries of a shard from the tar alone, leaving out what does not decode or is in ``without``.
-
-    A record without a readable target and JSON is left out as a whole.
-    """
-    records: dict[str, list[_Found]] = {}
+def _set_aside(folder: Folder, number: int, kept: set[int]) -> None:
+    """Copy the members of a shard that do not lie at the offsets ``kept`` into a tar under ``quarantine/``."""
     with folder.open(shard_path(number)) as file:
-        for entry in list(scan_tar(file)):
-            if isinstance(entry, UnsafeInputError) or entry.name in without:
-                continue
-            try:
-                key, node, variant, role = parse_member_name(entry.name)
-            except UnsafeInputError:
-                continue
-            file.seek(entry.offset)
-            records.setdefault(key, []).append(((node, variant, role), entry, file.read(entry.size)))
-    return [member for key, found in records.items() for member in _members(key, found)]
+        found = [entry for entry in scan_tar(file) if isinstance(entry, TarEntry) and entry.offset not in kept]
+        if not found:
+            return
+        with folder.writer(_free_name(folder, shard_name(number))) as out, ShardWriter(out) as quarantine:
+            for entry in found:
+                file.seek(entry.offset)
+                name = entry.name.encode("ascii", "replace").decode()[-100:]
+                quarantine.add(name or "unnamed", file.read(entry.size))
 
 
-def _members(key: str, found: list[_Found]) -> list[Member]:
-    try:
-        info = RecordInfo.from_json(next(data for (node, _, _), _, data in found if node == JSON_NODE))
-    except (UnsafeInputError, StopIteration):
-        return []
-    made = {(entry.node, entry.variant, entry.role): entry for entry in info.annotations}
-    members = []
-    for identity, entry, data in found:
-        node, variant, role = identity
-        try:
-            width, height = _extent(node, data)
-        except UnsafeInputError:
-            continue
-        by = made.get(identity)
-        annotator = by.annotator if by else (SOURCE if node == "target" else "")
-        members.append(
-            Member(
-                key,
-                node,
-                variant,
-                role,
-                entry.offset,
-                entry.size,
-                width,
-                height,
-                content_hash(data),
-                annotator,
-                by.fingerprint if by else "",
-                by.usable if by else True,
-            )
-        )
-    return members if any(member.node == "target" for member in members) else []
-
-
-def _set_aside(folder: Folder, number: int, names: frozenset[str]) -> None:
-    if not names:
-        return
-    with folder.open(shard_path(number)) as file, folder.writer(f"{QUARANTINE}/{shard_name(number)}.tar") as out:
-        with ShardWriter(out) as quarantine:
-            for entry in list(scan_tar(file)):
-                if isinstance(entry, TarEntry) and entry.name in names:
-                    file.seek(entry.offset)
-                    quarantine.add(entry.name[-100:], file.read(entry.size))
+def _free_name(folder: Folder, shard: str) -> str:
+    """Return where the next tar of a shard goes; what an earlier repair set aside stays."""
+    taken = {*folder.names(QUARANTINE)}
+    names = (f"{shard}.tar" if number == 0 else f"{shard}.{number}.tar" for number in itertools.count())
+    return f"{QUARANTINE}/{next(name for name in names if name not in taken)}"

@@ -46,7 +46,9 @@ def feature_spec(members: Iterable[tuple[str, int | None, str]], catalogue: Cata
     """
     string = {"dtype": "string", "_type": "Value"}
     spec: dict[str, Any] = {"__key__": string, "__url__": string}
-    for node, variant, role in sorted(set(members), key=lambda found: member_order(found[0], found[1], found[2])):
+    for node, variant, role in sorted(
+        set(members), key=lambda found: member_order(found[0], found[1], found[2], catalogue)
+    ):
         extension = member_name("", node, variant, role, catalogue)
         spec[extension] = _spec(RecordInfo) if node == JSON_NODE else {"_type": "Image"}
     return spec
