@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 from graph200k.commit import list_shards
@@ -15,6 +16,8 @@ from pipelines.ingest.failure import ANNOTATOR, DECIDED_IN_PLAN, content_fingerp
 from pipelines.ingest.options import IngestReport
 from pipelines.ingest.plan import PlannedItem
 from pipelines.ingest.source import RefusedItem, Source, SourceItem
+
+logger = logging.getLogger(__name__)
 
 
 def first_free_shard(folder: Folder, manifest: Manifest) -> int:
@@ -39,8 +42,6 @@ class Planner:
         The dataset, with its tables up to date.
     source
         The source.
-    files
-        The files to scan.
     dedup
         Whether exact copies are left out.
     report
@@ -73,7 +74,10 @@ class Planner:
             if planned is not None:
                 count += 1
                 yield planned
-        self._report.ignored = len(self._source.ignored)
+        self._report.ignored = self._source.ignored
+        if self._source.ignored:
+            logger.info("%d files of %s are no part of such a source: %s …", self._source.ignored,
+                        self._source.location.spec, ", ".join(self._source.ignored_examples))  # fmt: skip
 
     def _judge(self, found: SourceItem | RefusedItem, ordinal: int) -> PlannedItem | None:
         verdict: SourceItem | RefusedItem | None = found

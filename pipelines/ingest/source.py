@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar, TypeAlias
@@ -20,6 +20,8 @@ from pipelines.ingest.location import Location
 
 Locator: TypeAlias = Mapping[str, str | int | Sequence[str] | Sequence[tuple[str, int, int]]]
 """Where the bytes of an item lie, in a source's own words; JSON, for it is written to the plan."""
+
+_EXAMPLES = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,8 +161,10 @@ class Source(ABC):
         self.location = location
         self.limits = limits
         self.files = FileReader(location)
-        self.ignored: list[str] = []
+        self.ignored = 0
         """Files that a scan met and that are no part of such a source."""
+        self.ignored_examples: list[str] = []
+        """The first few of them."""
 
     @classmethod
     @abstractmethod
@@ -170,6 +174,13 @@ class Source(ABC):
     @abstractmethod
     def scan(self, files: tuple[str, ...]) -> Iterator[SourceItem | RefusedItem]:
         """Yield all items among ``files`` in a fixed order; bytes are hashed, no pixel is decoded."""
+
+    def ignore(self, names: Iterable[str]) -> None:
+        """Count files that are no part of such a source; there may be one beside every image."""
+        for name in names:
+            self.ignored += 1
+            if len(self.ignored_examples) < _EXAMPLES:
+                self.ignored_examples.append(name)
 
     @abstractmethod
     def read(self, item: SourceItem) -> RawRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from graph200k.errors import SourceError
 from graph200k.record import make_key
@@ -25,6 +26,12 @@ from pipelines.ingest.text import read_words
 SIDECARS = (".json", ".txt")
 """Extensions of captions, the most trusted first: JSON knows item from description."""
 
+REMOTE_READS = 16
+"""Files fetched at once while scanning an object store, where each answer takes tens of milliseconds."""
+
+SCAN_BLOCK = 256
+"""Files handed to the readers at once, so that a scan of millions does not queue them all."""
+
 
 @SOURCES.register("images")
 class Images(Source):
@@ -40,17 +47,12 @@ class Images(Source):
 
     def scan(self, files: tuple[str, ...]) -> Iterator[SourceItem | RefusedItem]:
         """Yield an item for every file with the extension of an image, sorted by path."""
-        present = set(files)
-        used: set[str] = set()
-        others = []
-        for path in files:
-            if is_hidden(path) or not (self.location.is_file or extension_of(path) in image_extensions()):
-                others.append(path)
-                continue
-            sidecars = [name for name in self._sidecars(path) if name in present]
-            used.update(sidecars)
-            yield self._item(path, sidecars)
-        self.ignored.extend(path for path in others if path not in used)
+        images = [path for path in files if self._is_image(path)]
+        present, beside = set(files), {path: self._sidecars(path) for path in images}
+        beside = {path: [name for name in names if name in present] for path, names in beside.items()}
+        used = {*images, *(name for names in beside.values() for name in names)}
+        self.ignore(path for path in files if path not in used)
+        yield from self._items(images, beside)
 
     def read(self, item: SourceItem) -> RawRecord:
         """Return the image and its captions; a caption that cannot be read is a problem of its own."""
@@ -66,6 +68,16 @@ class Images(Source):
             origin=origin_of(item, self.kind, data),
             problems=problems,
         )
+
+    def _is_image(self, path: str) -> bool:
+        return not is_hidden(path) and (self.location.is_file or extension_of(path) in image_extensions())
+
+    def _items(self, images: list[str], beside: dict[str, list[str]]) -> Iterator[SourceItem | RefusedItem]:
+        """Yield the items in order; from an object store, several files are fetched at once."""
+        with ThreadPoolExecutor(1 if self.location.folder.is_local else REMOTE_READS) as pool:
+            for start in range(0, len(images), SCAN_BLOCK):
+                block = images[start : start + SCAN_BLOCK]
+                yield from pool.map(lambda path: self._item(path, beside[path]), block)
 
     def _sidecars(self, path: str) -> list[str]:
         if self.location.is_file:

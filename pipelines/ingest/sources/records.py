@@ -38,14 +38,14 @@ class Records(Source):
     def scan(self, files: tuple[str, ...]) -> Iterator[SourceItem | RefusedItem]:
         """Yield one item a folder that holds files, sorted by path."""
         visible = [path for path in files if not is_hidden(path)]
-        self.ignored.extend(path for path in files if is_hidden(path))
+        self.ignore(path for path in files if is_hidden(path))
         in_folders = sorted(visible, key=lambda path: (posixpath.dirname(path), path))
         for folder, group in groupby(in_folders, posixpath.dirname):
             paths = list(group)
             if any(extension_of(path) in image_extensions() for path in paths):
                 yield self._item(folder, [posixpath.basename(path) for path in paths])
             else:
-                self.ignored.extend(paths)
+                self.ignore(paths)
 
     def read(self, item: SourceItem) -> RawRecord:
         """Return the record in a folder."""

@@ -55,7 +55,7 @@ class Subjects200K(Source):
         """Yield one item a row, file by file."""
         for path in files:
             if is_hidden(path) or not (extension_of(path) == ".parquet" or self.location.is_file):
-                self.ignored.append(path)
+                self.ignore([path])
             elif (refused := self.files.refusal(path, clean_name(path))) is not None:
                 yield refused
             else:

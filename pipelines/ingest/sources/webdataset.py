@@ -44,7 +44,7 @@ class WebDataset(Source):
         """Yield one item a key, tar by tar in the order of their paths."""
         for path in files:
             if is_hidden(path) or not (_is_tar(path) or self.location.is_file):
-                self.ignored.append(path)
+                self.ignore([path])
             elif path.lower().endswith(_COMPRESSED):
                 message = "a compressed tar has no offsets to read by; expected a plain .tar: decompress it first"
                 yield RefusedItem(name=clean_name(path), error="unreadable", message=message)
@@ -73,7 +73,7 @@ class WebDataset(Source):
                 continue
             match = _KEY.fullmatch(entry.name.removeprefix("./"))
             if match is None:
-                self.ignored.append(f"{path}/{entry.name}")
+                self.ignore([f"{path}/{entry.name}"])
                 continue
             if match[1] != current.key:
                 yield from self._finish(path, current, closed)
@@ -108,7 +108,7 @@ class WebDataset(Source):
     def _item(self, path: str, name: str, sample: _Sample) -> SourceItem:
         places = sample.places()
         found = sort_out(list(places), lone_image_is_target=True)
-        self.ignored.extend(f"{path}/{sample.key}.{other}" for other in found.others)
+        self.ignore(f"{path}/{sample.key}.{other}" for other in found.others)
         data = self.files.read_range(path, *places[found.target])
         digest = hashlib.sha256(data).hexdigest()
         members = [(member, *place) for member, place in places.items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from support.ingesting import Outcome, files_of, picture, run_ingest
 from support.zoo_tars import jpeg, tar_bytes
 
 from graph200k.codecs import Limits
-from graph200k.errors import SourceError
+from graph200k.errors import SourceError, UnknownNameError
 
 
 def _photos(folder: Path, seeds: range, first: int = 0) -> Path:
@@ -176,3 +177,13 @@ def test_a_source_that_is_none_is_an_error_that_says_why(
     with pytest.raises((SourceError, KeyError)) as caught:
         run_ingest(source, tmp_path / "data", kind=kind)
     assert words in str(caught.value)
+
+
+def test_a_pattern_that_stands_for_too_many_names_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"stands for more than 100,000 names; use \* instead"):
+        run_ingest(f"{tmp_path}/{{0..9999999}}.tar", tmp_path / "data")
+
+
+def test_the_error_for_an_unknown_kind_crosses_processes() -> None:
+    error = pickle.loads(pickle.dumps(UnknownNameError("kind of source", "imges", ["images"])))
+    assert str(error) == "unknown kind of source 'imges'; did you mean images?"
