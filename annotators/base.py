@@ -8,6 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -65,8 +66,13 @@ class Annotator(ABC):
     resources: ClassVar[Resources] = Resources()
 
     @abstractmethod
-    def load(self) -> AnnotateFunction:
-        """Import what is heavy, read the weights, and return the function that annotates one record."""
+    def load(self, weights_folder: Path) -> AnnotateFunction:
+        """Import what is heavy, read the weights, and return the function that annotates one record.
+
+        Where the weights lie differs from machine to machine and changes no pixel, so the cache is an argument and no
+        field: fields are parameters, and a moved cache must not make a dataset stale. ``weights_folder`` need not exist
+        for annotators that list no ``weights``.
+        """
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -147,10 +147,20 @@ _TARGET = frozenset({"target"})
 _REFERENCE = frozenset({"reference"})
 
 
-def _condition(name: str, *, dense: bool = False, styles: bool = True, after_reference: bool = True,
-               codec: Codec = Codec.PNG, channels: int = 3, storage: Storage = Storage.STORED,
-               roles: tuple[str, ...] = ("",), derived_from: tuple[str, ...] = (),
-               hub_name: str | None = None, aliases: tuple[str, ...] = ()) -> NodeType:  # fmt: skip
+def _condition(
+    name: str,
+    *,
+    dense: bool = False,
+    styles: bool = True,
+    after_reference: bool = True,
+    codec: Codec = Codec.PNG,
+    channels: int = 3,
+    storage: Storage = Storage.STORED,
+    roles: tuple[str, ...] = ("",),
+    derived_from: tuple[str, ...] = (),
+    hub_name: str | None = None,
+    aliases: tuple[str, ...] = (),
+) -> NodeType:
     """Return a condition: it generates the target; ``dense`` ones are also predicted from it."""
     return NodeType(
         name=name,
@@ -180,8 +190,9 @@ def _edit(name: str, hub_name: str, *, has_variants: bool) -> NodeType:
     )
 
 
-def _style(name: str, hub_name: str, *, generated_from: frozenset[str] = _TARGET,
-           excludes: frozenset[str] = frozenset()) -> NodeType:  # fmt: skip
+def _style(
+    name: str, hub_name: str, *, generated_from: frozenset[str] = _TARGET, excludes: frozenset[str] = frozenset()
+) -> NodeType:
     """Return a style node: each variant is a pair of style reference and stylised image."""
     return NodeType(
         name=name,

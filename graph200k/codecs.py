@@ -26,8 +26,21 @@ JPEG_QUALITY = 95
 PNG_COMPRESS_LEVEL = 6
 """zlib level: on line maps 4 saves a fifth of the time for files 8 % larger, 9 costs five times the time."""
 
-_PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, MemoryError,
-                  struct.error, zlib.error, AttributeError, RuntimeError, Image.DecompressionBombError)  # fmt: skip
+_PILLOW_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    AttributeError,
+    RuntimeError,
+    Image.DecompressionBombError,
+)
 """What Pillow's plug-ins let through when a file is broken in a way their authors did not think of."""
 
 
@@ -240,8 +253,9 @@ def _to_8_bit(picture: Image.Image) -> Image.Image:
 
 
 def _to_rgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    if picture.mode in ("LA", "La", "PA", "RGBa") or (picture.mode in ("P", "L", "RGB") and
-                                                      "transparency" in picture.info):  # fmt: skip
+    if picture.mode in ("LA", "La", "PA", "RGBa") or (
+        picture.mode in ("P", "L", "RGB") and "transparency" in picture.info
+    ):
         picture = picture.convert("RGBA")
     alpha = picture.getchannel("A") if picture.mode == "RGBA" else None
     opaque = picture.convert("RGB") if alpha is not None or picture.mode == "P" else picture

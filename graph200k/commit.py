@@ -6,18 +6,29 @@ finished by anybody (:func:`roll_forward`), before it nothing has happened.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from graph200k.catalogue import GRAPH200K, Catalogue
+from graph200k.errors import DatasetError
 from graph200k.failures import record_failures
 from graph200k.index import INDEX_SCHEMA, members_table, read_table, records_of, table_members
 from graph200k.parts import PARTS, PartReader, PartRow, list_parts
-from graph200k.record import JSON_NODE, Member, Provenance, RecordInfo, member_name, member_order
+from graph200k.record import (
+    IMPORTED,
+    JSON_NODE,
+    Member,
+    Provenance,
+    RecordInfo,
+    content_hash,
+    member_name,
+    member_order,
+)
 from graph200k.shards import ShardWriter, shard_name
 from graph200k.storage import Folder
 
@@ -26,6 +37,12 @@ INDEX = "index"
 
 MemberId = tuple[str, int | None, str]
 """Node, variant and role of a member within its record."""
+
+MemberName = tuple[str, str, int | None, str]
+"""Key, node, variant and role of a member."""
+
+JSON_ID: MemberId = (JSON_NODE, None, "")
+TARGET_ID: MemberId = ("target", None, "")
 
 
 def shard_path(number: int) -> str:
@@ -70,20 +87,31 @@ def seal_shard(
     number: int,
     *,
     drop: Callable[[Member], bool] = lambda member: False,
+    rewrite: bool = False,
     catalogue: Catalogue = GRAPH200K,
 ) -> pa.Table | None:
     """Rewrite shard ``number`` from its old members and all its parts; return its records' rows.
 
     Old members are copied byte for byte, except those for which ``drop`` is true; members found in parts replace old
     ones of the same node, variant and role. Failures found in parts go to ``failures.parquet``. Returns None, and
-    changes nothing, if the shard would be as it is.
+    changes nothing, if the shard would be as it is; ``rewrite`` writes it all the same.
+
+    Raises
+    ------
+    DatasetError
+        If the old shard has no index, or is damaged so that it cannot be copied.
     """
+    if folder.exists(shard_path(number)) and not folder.exists(index_path(number)):
+        # Without its index it would be taken for empty, and overwritten.
+        raise DatasetError(
+            f"{folder.shown(index_path(number))} is missing; run `graph200k verify --repair`, then go on"
+        )
     paths = list_parts(folder, number)
     readers = {path: PartReader.open(folder, path) for path in paths}
     drafts, failures, changed = _drafts(folder, number, readers, drop, catalogue)
     record_failures(folder, failures, resolved=_made(drafts))
     records = None
-    if changed:
+    if changed or rewrite:
         records = _write(folder, number, drafts, readers, catalogue)
         folder.write(f"{PARTS}/{shard_name(number)}.commit", b"")
         roll_forward(folder)
@@ -117,7 +145,14 @@ def _drafts(
             draft = drafts.setdefault(row.key, _Draft(row.key, row.ordinal))
             draft.new[row.node, row.variant, row.role] = (row, path, position)
             changed = True
-    return sorted(drafts.values(), key=lambda draft: draft.ordinal), failures, changed
+    for draft in drafts.values():
+        # An annotator that ran again may make fewer variants than before: its old ones go as a whole.
+        again = {row.annotator for row, _, _ in draft.new.values()} - {IMPORTED}
+        draft.old = {
+            key: member for key, member in draft.old.items() if member.annotator not in again or key == JSON_ID
+        }
+    whole = [draft for draft in drafts.values() if {JSON_ID, TARGET_ID} <= {*draft.old, *draft.new}]
+    return sorted(whole, key=lambda draft: draft.ordinal), failures, changed
 
 
 def _write(
@@ -132,9 +167,9 @@ def _write(
             for draft in drafts:
                 info = _merge_info(draft, old, readers)
                 sources.append((info.origin.name, bytes.fromhex(info.origin.sha256)[:16]))
-                for row, data in _contents(draft, info, old, readers, catalogue):
-                    offset = shard.add(member_name(row.key, row.node or "", row.variant, row.role, catalogue), data)
-                    members.append(row.member(offset, data))
+                for member, data in _contents(draft, info, old, readers, catalogue):
+                    offset = shard.add(member_name(*_name(member), catalogue), data)
+                    members.append(replace(member, offset=offset))
     finally:
         if old is not None:
             old.close()
@@ -145,28 +180,33 @@ def _write(
 
 def _contents(
     draft: _Draft, info: RecordInfo, old: IO[bytes] | None, readers: dict[str, PartReader], catalogue: Catalogue
-) -> Iterator[tuple[PartRow, bytes]]:
-    """Yield a record's members in order, its JSON last."""
-    identities = {*draft.old, *draft.new} - {(JSON_NODE, None, "")}
+) -> Iterator[tuple[Member, bytes]]:
+    """Yield a record's members in order, its JSON last; their offsets are not yet those they will have."""
+    identities = {*draft.old, *draft.new} - {JSON_ID}
     for identity in sorted(identities, key=lambda found: member_order(found[0], found[1], found[2], catalogue)):
         if identity in draft.new:
             row, path, position = draft.new[identity]
-            yield row, readers[path].data(position)
+            data = readers[path].data(position)
+            yield row.member(0, data), data
         else:
+            # With the hash it had: bytes that rotted in the meantime stay what they are to every reader, damaged.
             member = draft.old[identity]
-            yield _as_row(member, draft.ordinal), _read(old, member)
+            yield member, _read(old, member)
     data = info.to_json()
-    yield PartRow(ordinal=draft.ordinal, key=draft.key, annotator="", node=JSON_NODE), data
+    yield PartRow(ordinal=draft.ordinal, key=draft.key, annotator="", node=JSON_NODE).member(0, data), data
+
+
+def _name(member: Member) -> MemberName:
+    return member.key, member.node, member.variant, member.role
 
 
 def _merge_info(draft: _Draft, old: IO[bytes] | None, readers: dict[str, PartReader]) -> RecordInfo:
     """Return the record's JSON with the provenance of exactly the members it will have."""
-    identity = (JSON_NODE, None, "")
-    if identity in draft.new:
-        _, path, position = draft.new[identity]
+    if JSON_ID in draft.new:
+        _, path, position = draft.new[JSON_ID]
         info = RecordInfo.from_json(readers[path].data(position))
     else:
-        info = RecordInfo.from_json(_read(old, draft.old[identity]))
+        info = _old_info(old, draft.old[JSON_ID])
     kept: dict[MemberId, Provenance] = {(found.node, found.variant, found.role): found for found in info.annotations}
     for key, (row, _, _) in draft.new.items():
         if row.provenance is not None:
@@ -175,21 +215,37 @@ def _merge_info(draft: _Draft, old: IO[bytes] | None, readers: dict[str, PartRea
     return info.with_annotations(found for key, found in kept.items() if key in have)
 
 
-def _as_row(member: Member, ordinal: int) -> PartRow:
-    return PartRow(
-        ordinal=ordinal, key=member.key, annotator=member.annotator, node=member.node, variant=member.variant,
-        role=member.role, width=member.width, height=member.height, fingerprint=member.fingerprint,
-        usable=member.usable,
-    )  # fmt: skip
+def _old_info(file: IO[bytes] | None, member: Member) -> RecordInfo:
+    data = _read(file, member)
+    if content_hash(data) != member.hash:
+        raise DatasetError(f"the JSON of {member.key!r} is damaged; run `graph200k verify --repair`, then go on")
+    return RecordInfo.from_json(data)
 
 
 def _read(file: IO[bytes] | None, member: Member) -> bytes:
     assert file is not None
     file.seek(member.offset)
-    return file.read(member.size)
+    data = file.read(member.size)
+    if len(data) != member.size:
+        raise DatasetError(
+            f"{member_name(*_name(member))} lies beyond the end of its shard; "
+            "run `graph200k verify --repair`, then go on"
+        )
+    return data
 
 
 def list_shards(folder: Folder) -> list[int]:
-    """Return the numbers of all sealed shards."""
-    names: Iterable[str] = folder.names(INDEX)
-    return [int(name.rsplit("-", 1)[1].removesuffix(".parquet")) for name in names if name.endswith(".parquet")]
+    """Return the numbers of all sealed shards, in order."""
+    return numbers_in(folder.names(INDEX), "parquet")
+
+
+def numbers_in(names: Iterable[str], extension: str) -> list[int]:
+    """Return the numbers of the shards among file names, in order; other people's files are passed over.
+
+    Examples
+    --------
+    >>> numbers_in(["graph200k-000002.tar", "graph200k-000001.tar", "graph200k-000001 (1).tar", "x-3.tar"], "tar")
+    [1, 2]
+    """
+    found = (re.fullmatch(rf"graph200k-([0-9]{{6,}})\.{extension}", name) for name in names)
+    return sorted({int(match[1]) for match in found if match and shard_name(int(match[1])) == match[0].split(".")[0]})

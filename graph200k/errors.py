@@ -20,6 +20,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_MOST_NAMES = 20
+"""Names listed in a message: a dataset has a million keys."""
+
 
 class Graph200KError(Exception):
     """Base of every error this project raises on purpose."""
@@ -31,7 +34,8 @@ class UnknownNameError(Graph200KError, KeyError):
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
         close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"
+        more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names[:_MOST_NAMES])}{more}"
         self.message = f"unknown {kind} {name!r}; {hint}"
         super().__init__(self.message)
 

@@ -41,20 +41,25 @@ def record_failures(folder: Folder, rows: Iterable[PartRow], resolved: set[tuple
     """Add failures to the file and take out those of (key, annotator) in ``resolved``; repeating it changes nothing."""
     known = {(failure.key, failure.annotator): failure for failure in read_failures(folder)}
     before = dict(known)
-    for row in rows:
+    for row in sorted(rows, key=_when):  # parts come in any order
         identity = (row.key, row.annotator)
         if identity in resolved:
             continue
         earlier = known.get(identity)
-        assert row.when is not None
-        if earlier is None or row.when > earlier.when:
+        if earlier is None or _when(row) > earlier.when:
             count = 1 if earlier is None else earlier.count + 1
-            known[identity] = Failure(row.key, row.annotator, row.fingerprint, row.error or "error", row.message or "",
-                                      row.when, count)  # fmt: skip
+            known[identity] = Failure(
+                row.key, row.annotator, row.fingerprint, row.error or "error", row.message or "", _when(row), count
+            )
     for identity in resolved:
         known.pop(identity, None)
     if known != before:
         write_failures(folder, known.values())
+
+
+def _when(row: PartRow) -> datetime:
+    assert row.when is not None
+    return row.when
 
 
 def write_failures(folder: Folder, failures: Iterable[Failure]) -> None:

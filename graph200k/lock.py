@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from graph200k.errors import DatasetLockedError
+from graph200k.errors import DatasetError, DatasetLockedError
 from graph200k.storage import Folder
 
 LOCK = "lock.json"
@@ -68,22 +68,28 @@ def _clear(folder: Folder, holder: dict[str, Any]) -> None:
         folder.move(LOCK, aside)
     except FileNotFoundError:
         return
-    if json.loads(folder.read(aside)) != holder:  # somebody else cleared it and took it in between
+    if _read(folder, aside) != holder:  # somebody else cleared it and took it in between
         folder.create_exclusively(LOCK, folder.read(aside))
     folder.remove(aside)
 
 
-def _read(folder: Folder) -> dict[str, Any]:
-    if not folder.exists(LOCK):
+def _read(folder: Folder, name: str = LOCK) -> dict[str, Any]:
+    """Return what a lock says, {} if there is none (any more); one that cannot be read belongs to somebody unknown."""
+    try:
+        data = folder.read(name)
+    except DatasetError:
         return {}
-    found = json.loads(folder.read(LOCK))
-    return found if isinstance(found, dict) else {}
+    try:
+        found = json.loads(data)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) and found else {"run": "unknown"}
 
 
 def _is_dead(holder: dict[str, Any]) -> bool:
-    if holder.get("host") != socket.gethostname():
+    if holder.get("host") != socket.gethostname() or not isinstance(holder.get("pid"), int):
         return False
-    return _process_start(int(holder["pid"])) != holder.get("started")
+    return _process_start(holder["pid"]) != holder.get("started")
 
 
 def _process_start(pid: int) -> str | None:

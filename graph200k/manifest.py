@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from graph200k.catalogue import GRAPH200K, Catalogue
 from graph200k.codecs import parse_json
-from graph200k.errors import DatasetError
+from graph200k.errors import DatasetError, UnsafeInputError
 from graph200k.schema import schema_graph, to_node_link
 from graph200k.storage import Folder
 
@@ -78,13 +78,20 @@ def read_manifest(folder: Folder) -> Manifest:
         If the folder holds no dataset, or one of a later schema version.
     """
     if not folder.exists(MANIFEST):
-        raise DatasetError(f"{folder.shown()} is not a dataset (it has no {MANIFEST}); "
-                           "make one with `graph200k ingest SOURCE --out DIR`")  # fmt: skip
-    data = parse_json(folder.read(MANIFEST))
+        raise DatasetError(
+            f"{folder.shown()} is not a dataset (it has no {MANIFEST}); "
+            "make one with `graph200k ingest SOURCE --out DIR`"
+        )
+    try:
+        data = parse_json(folder.read(MANIFEST))
+    except UnsafeInputError as error:
+        raise DatasetError(f"{folder.shown(MANIFEST)} is damaged: {error}") from None
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA_VERSION:
-        raise DatasetError(f"{folder.shown(MANIFEST)} has schema version {version}; this release reads "
-                           f"{SCHEMA_VERSION}; install the release that wrote it")  # fmt: skip
+        raise DatasetError(
+            f"{folder.shown(MANIFEST)} has schema version {version}; this release reads "
+            f"{SCHEMA_VERSION}; install the release that wrote it"
+        )
     try:
         return Manifest.model_validate(data)
     except ValueError as error:

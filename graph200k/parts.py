@@ -73,9 +73,19 @@ class PartRow:
         """Return the index entry of this row, once it lies at ``offset``."""
         assert self.node is not None
         return Member(
-            self.key, self.node, self.variant, self.role, offset, len(data), self.width, self.height,
-            content_hash(data), self.annotator, self.fingerprint, self.usable,
-        )  # fmt: skip
+            self.key,
+            self.node,
+            self.variant,
+            self.role,
+            offset,
+            len(data),
+            self.width,
+            self.height,
+            content_hash(data),
+            self.annotator,
+            self.fingerprint,
+            self.usable,
+        )
 
 
 def failure_row(ordinal: int, key: str, annotator: str, fingerprint: str, error: str, message: str) -> PartRow:
@@ -120,8 +130,12 @@ def list_parts(folder: Folder, shard: int | None = None) -> list[str]:
     """Return the paths of all finished parts, of all runs, or only those of one shard."""
     prefix = "" if shard is None else f"{shard_name(shard)}."
     runs = [name for name in folder.names(PARTS) if folder.is_folder(f"{PARTS}/{name}")]
-    return [f"{PARTS}/{run}/{name}" for run in runs for name in folder.names(f"{PARTS}/{run}")
-            if name.endswith(".arrow") and name.startswith(prefix)]  # fmt: skip
+    return [
+        f"{PARTS}/{run}/{name}"
+        for run in runs
+        for name in folder.names(f"{PARTS}/{run}")
+        if name.endswith(".arrow") and name.startswith(prefix)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +146,20 @@ class PartReader:
 
     @classmethod
     def open(cls, folder: Folder, path: str) -> PartReader:
-        """Open the part at ``path``."""
-        source = pa.memory_map(folder.path(path)) if folder.is_local else pa.BufferReader(folder.read(path))
-        return cls(pa.ipc.open_file(source).read_all())
+        """Open the part at ``path``.
+
+        Raises
+        ------
+        DatasetError
+            If it is damaged.
+        """
+        try:
+            source = pa.memory_map(folder.path(path)) if folder.is_local else pa.BufferReader(folder.read(path))
+            return cls(pa.ipc.open_file(source).read_all())
+        except (pa.ArrowException, OSError) as error:
+            raise DatasetError(
+                f"{folder.shown(path)} is damaged ({error}); remove it and run again: what it held is made anew"
+            ) from None
 
     def rows(self) -> list[PartRow]:
         """Return all rows, with ``data`` left out."""

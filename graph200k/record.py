@@ -13,8 +13,8 @@ from graph200k.catalogue import GRAPH200K, Catalogue, MetaTask, Storage
 from graph200k.codecs import parse_json
 from graph200k.errors import UnsafeInputError
 
-MAX_KEY_LENGTH = 72
-"""With the longest node, variant and role, a member's name stays inside the 100 bytes of a plain tar header."""
+MAX_KEY_LENGTH = 64
+"""With the longest node and role and 3 digits of variant, a member's name fits the 100 bytes that a tar header has."""
 
 MIN_OBJECT_CONSISTENCY = 3
 """A reference whose objectConsistency is below this does not show the same subject (the release's rule)."""
@@ -84,6 +84,8 @@ class Provenance(_Part):
     role: str = ""
     annotator: str
     """Annotator that made it, or ``imported`` if it came with the source."""
+    fingerprint: str = ""
+    """Fingerprint of that annotator's version, weights and parameters."""
     model: str = ""
     """Model id, "" for an algorithm without weights."""
     revision: str = ""
@@ -156,6 +158,12 @@ class Member:
     usable: bool
 
 
+SOURCE = "source"
+"""Annotator name of targets."""
+
+IMPORTED = "imported"
+"""Annotator name of annotations that came with the source."""
+
 JSON_NODE = "json"
 """Node name of the record's own JSON in the index; it comes last in a record."""
 
@@ -186,7 +194,36 @@ def member_name(key: str, node: str, variant: int | None, role: str, catalogue: 
     return ".".join(part for part in parts if part)
 
 
+def parse_member_name(name: str, catalogue: Catalogue = GRAPH200K) -> tuple[str, str, int | None, str]:
+    """Return key, node, variant and role of a member by its file name, the inverse of :func:`member_name`.
+
+    Raises
+    ------
+    UnsafeInputError
+        If no member is called so.
+
+    Examples
+    --------
+    >>> parse_member_name("cat-1a2b3c4d.instant_style.0.reference.jpg")
+    ('cat-1a2b3c4d', 'instant_style', 0, 'reference')
+    """
+    key, *parts = name.split(".")
+    if key and sanitise_key(key) == key:
+        if parts == [JSON_NODE]:
+            return key, JSON_NODE, None, ""
+        if len(parts) >= 2 and parts[0] in catalogue:
+            entry, middle = catalogue[parts[0]], parts[1:-1]
+            variant = int(middle.pop(0)) if entry.has_variants and middle and _VARIANT.fullmatch(middle[0]) else None
+            role = middle.pop(0) if middle else ""
+            known = role in entry.roles and (variant is not None) == entry.has_variants
+            if known and not middle and member_name(key, entry.name, variant, role, catalogue) == name:
+                return key, entry.name, variant, role
+    raise UnsafeInputError(f"{name[:200]!r} is no name of a member; expected KEY.NODE[.VARIANT][.ROLE].EXTENSION")
+
+
 _SAFE = re.compile(r"[^A-Za-z0-9_-]+")
+
+_VARIANT = re.compile(r"[0-9]{1,3}")
 
 
 def make_key(name: str, digest: str) -> str:
@@ -212,7 +249,7 @@ def sanitise_key(key: str) -> str:
     """
     if key and len(key) <= MAX_KEY_LENGTH and not _SAFE.search(key):
         return key
-    digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+    digest = hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()
     return f"{_SAFE.sub('-', key).strip('-')[: MAX_KEY_LENGTH - 9].strip('-') or 'record'}-{digest[:8]}"
 
 
@@ -243,5 +280,8 @@ def is_consistent(quality: Quality) -> bool:
 
 def stored_nodes(catalogue: Catalogue = GRAPH200K) -> list[str]:
     """Return the node types other than the target that live in shards by default."""
-    return [entry.name for entry in catalogue.values()
-            if entry.storage is Storage.STORED and entry.meta_task is not MetaTask.TARGET]  # fmt: skip
+    return [
+        entry.name
+        for entry in catalogue.values()
+        if entry.storage is Storage.STORED and entry.meta_task is not MetaTask.TARGET
+    ]

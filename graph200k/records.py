@@ -93,6 +93,11 @@ def _annotator(folder: Folder, number: int, annotator: str, fingerprint: str) ->
     json_member = next(found for found in members if found.key == made.key and found.node == JSON_NODE)
     for provenance in _info(folder, number, json_member).annotations:
         if (provenance.node, provenance.variant, provenance.role) == (made.node, made.variant, made.role):
-            return AnnotatorUsed(name=annotator, fingerprint=fingerprint, model=provenance.model,
-                                 revision=provenance.revision, parameters=provenance.parameters)  # fmt: skip
+            return AnnotatorUsed(
+                name=annotator,
+                fingerprint=fingerprint,
+                model=provenance.model,
+                revision=provenance.revision,
+                parameters=provenance.parameters,
+            )
     return AnnotatorUsed(name=annotator, fingerprint=fingerprint, model="", revision="", parameters="{}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from graph200k.commit import roll_forward, seal_shard
+from graph200k.commit import list_shards, roll_forward, seal_shard
 from graph200k.lock import dataset_lock
 from graph200k.manifest import MANIFEST, Manifest, new_manifest, read_manifest, write_manifest
 from graph200k.parts import PARTS, run_marker
@@ -29,9 +29,12 @@ class Session:
     sealed: dict[int, pa.Table] = field(default_factory=dict)
     """Records' rows of the shards sealed so far."""
 
-    def seal(self, number: int, drop: frozenset[str] = frozenset()) -> None:
-        """Seal a shard from its parts; members made by annotators in ``drop`` go, unless a part replaces them."""
-        records = seal_shard(self.folder, number, drop=lambda member: member.annotator in drop)
+    def seal(self, number: int, drop: frozenset[str] = frozenset(), *, rewrite: bool = False) -> None:
+        """Seal a shard from its parts; members made by annotators in ``drop`` go, unless a part replaces them.
+
+        With ``rewrite`` the tar is written anew even if nothing changes: from its index, as a repair needs it.
+        """
+        records = seal_shard(self.folder, number, drop=lambda member: member.annotator in drop, rewrite=rewrite)
         if records is not None:
             self.sealed[number] = records
 
@@ -67,13 +70,19 @@ def write_session(data: str, *, shard_size: int) -> Iterator[Session]:
     with dataset_lock(folder, run):
         unfinished = folder.exists(PARTS)
         roll_forward(folder)
-        if not folder.exists(MANIFEST):
+        is_new = not folder.exists(MANIFEST)
+        if is_new:
             write_manifest(folder, new_manifest(shard_size))
-        folder.write(run_marker(run), b"")
         session = Session(folder, run, read_manifest(folder), unfinished)
+        folder.write(run_marker(run), b"")
         try:
             yield session
             session.settle()
             folder.remove(PARTS)
+        except BaseException:
+            if is_new and folder.names(PARTS) == [run] and not list_shards(folder):
+                folder.remove(MANIFEST)  # nothing came of it: leave no empty dataset behind
+                folder.remove(PARTS)
+            raise
         finally:
             folder.remove(run_marker(run))

@@ -96,8 +96,14 @@ def scan_tar(file: IO[bytes], *, max_members: int = MAX_MEMBERS) -> Iterator[Tar
                 if info.size < 0:  # tarfile would step back and read the same header for ever
                     yield UnsafeInputError(f"damaged tar after {count - 1} members: a member of negative size")
                     return
-                if not info.isdir():
+                is_cut_off = info.offset_data + info.size > end
+                if is_cut_off or not info.isdir():
                     yield _entry(info, end)
+                if is_cut_off:
+                    return
+            # tarfile takes a garbled header, and anything after the first blank block, for the end.
+            if not _is_blank(file, tar.offset):
+                yield UnsafeInputError(f"damaged tar after {count} members: what follows is not read")
     except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, RecursionError) as error:
         yield UnsafeInputError(f"damaged tar after {count} members: {' '.join(str(error).split())[:160]}")
 
@@ -107,6 +113,11 @@ def _length(file: IO[bytes]) -> int:
     end = file.seek(0, io.SEEK_END)
     file.seek(position)
     return end
+
+
+def _is_blank(file: IO[bytes], offset: int) -> bool:
+    file.seek(offset)
+    return not any(chunk.strip(b"\0") for chunk in iter(lambda: file.read(1 << 20), b""))
 
 
 def _entry(info: tarfile.TarInfo, end: int) -> TarEntry | UnsafeInputError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,9 @@ _UNWRITABLE = {
     errno.EACCES: "permission denied",
     errno.EPERM: "operation not permitted",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EEXIST: "a file of that name is in the way",
+    errno.EISDIR: "a folder of that name is in the way",
+    errno.EFBIG: "file too large for this file system or user",
 }
 
 
@@ -42,8 +46,10 @@ def writing(where: str) -> Iterator[None]:
         reason = _UNWRITABLE.get(error.errno or 0)
         if reason is None:
             raise
-        raise OutputError(f"cannot write {where}: {reason}; make room or choose another --data, then run again: "
-                          "what is finished is kept") from error  # fmt: skip
+        raise OutputError(
+            f"cannot write {where}: {reason}; make room or choose another --data, then run again: "
+            "what is finished is kept"
+        ) from error
 
 
 class Folder:
@@ -59,7 +65,13 @@ class Folder:
 
     def __init__(self, url: str) -> None:
         self.url = str(url).rstrip("/") or "/"
-        self._fs, self._root = fsspec.core.url_to_fs(self.url)
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(self.url)
+        except (ImportError, ValueError) as error:
+            raise DatasetError(
+                f"{self.url} cannot be opened: {' '.join(str(error).split())}; name a local path, or install what that "
+                "kind of URL needs (for s3://: pip install 'graph200k[s3]')"
+            ) from None
         self.is_local = isinstance(self._fs, LocalFileSystem)
 
     def __reduce__(self) -> tuple[type[Folder], tuple[str]]:
@@ -157,8 +169,11 @@ class Folder:
         with writing(self.shown(name)):
             self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
             if not self.is_local:
-                with self._fs.open(path, "wb") as file:
+                # A file of fsspec's own uploads what it has when an error closes it; this one is sent when it is whole.
+                with tempfile.NamedTemporaryFile() as file:
                     yield file
+                    file.flush()
+                    self._fs.put_file(file.name, path)
                 return
             temporary = f"{path}{TEMPORARY}{uuid.uuid4().hex[:8]}"
             try:

@@ -1,0 +1,136 @@
+"""The whole of ``graph200k annotate``: ingest what is new, annotate what is missing, say what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from annotators.base import Annotator
+from graph200k.catalogue import GRAPH200K
+from graph200k.commit import list_shards
+from graph200k.contact_sheet import save_contact_sheet
+from graph200k.dataset import Dataset
+from graph200k.errors import DatasetError
+from graph200k.failures import read_failures
+from graph200k.manifest import DEFAULT_SHARD_SIZE
+from graph200k.schema import graph200k_tasks
+from graph200k.session import Session, write_session
+from pipelines.annotate.config import choose_annotators
+from pipelines.annotate.engine import RayNotes, local_cluster, ray_cluster
+from pipelines.annotate.estimate import log_run
+from pipelines.annotate.options import Options
+from pipelines.annotate.run import Plan, Progress, annotate, make_plan
+from pipelines.ingest import IngestOptions, IngestReport, ingest
+
+CONTACT_SHEET = "contact_sheet.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a run leaves behind."""
+
+    records: int
+    """Records in the dataset."""
+    annotations: dict[str, int]
+    """Records by stored node type that they can serve, over the whole dataset."""
+    failures: dict[str, int]
+    """Failures on file, by ``annotator:class``, over the whole dataset."""
+    stale: dict[str, int]
+    """Records whose output is of another version, weights or parameters, by annotator."""
+    tasks: int
+    """Tasks that at least one record can serve."""
+    annotated: int
+    """Records that this run worked on."""
+    images_per_s: float | None
+    """Records a second from the first to the last finished unit of work, None for fewer than two."""
+    seconds: float
+    """Whole time, Ray's start included."""
+    paths: dict[str, str]
+    ingested: list[IngestReport] = field(default_factory=list)
+
+
+class Listener(Protocol):
+    """Where a run says how far it is; a progress bar is one."""
+
+    def phase(self, name: str) -> None:
+        """Begin another phase."""
+
+    def counts(self, done: int, failed: int, total: int, images_per_s: float | None = None) -> None:
+        """Set the counts of this phase."""
+
+
+def run_annotate(options: Options, listener: Listener) -> Report:
+    """Bring the dataset up to date with its sources and annotators, and return what it holds then.
+
+    Raises
+    ------
+    Graph200KError
+        Of the kind that says what to do: see :mod:`graph200k.errors`.
+    """
+    started = time.monotonic()
+    annotators = choose_annotators(options.config, options.only, options.weights)
+    with write_session(options.data, shard_size=options.shard_size or DEFAULT_SHARD_SIZE) as session:
+        ingested = [_ingest(session, source, options, listener) for source in options.sources]
+        if not list_shards(session.folder):
+            raise DatasetError(
+                f"{options.data} holds no records; name images to annotate, e.g. `graph200k annotate photos/`"
+            )
+        plan, progress = _annotate(session, annotators, options, listener)
+        if plan.records:
+            presets = sorted({*session.manifest.presets, options.config.preset})
+            session.save_manifest(session.manifest.updated(presets=tuple(presets)))
+            log_run(session.folder, progress, time.monotonic() - started)
+    return _report(options, plan, progress, ingested, time.monotonic() - started)
+
+
+def _ingest(session: Session, source: str, options: Options, listener: Listener) -> IngestReport:
+    listener.phase(f"reading {source}")
+    return ingest(session, source, IngestOptions(dedup=options.dedup), listener.counts)
+
+
+def _annotate(
+    session: Session, annotators: Sequence[Annotator], options: Options, listener: Listener
+) -> tuple[Plan, Progress]:
+    plan = make_plan(session.folder, annotators, local_cluster(), options.request, options.config.workers)
+    if not plan.records:
+        return plan, annotate(session, plan, seed=options.config.seed, weights=options.weights)
+    listener.phase("starting Ray")
+    with redirect_stdout(RayNotes()), ray_cluster(options.ray_address) as cluster:
+        plan = make_plan(session.folder, annotators, cluster, options.request, options.config.workers)
+        listener.phase("annotating")
+        progress = annotate(
+            session,
+            plan,
+            seed=options.config.seed,
+            weights=options.weights,
+            on_progress=lambda now: _show(now, listener),
+        )
+    return plan, progress
+
+
+def _show(now: Progress, listener: Listener) -> None:
+    listener.counts(now.done, now.failed.total(), now.records, now.images_per_s)
+
+
+def _report(options: Options, plan: Plan, progress: Progress, ingested: list[IngestReport], seconds: float) -> Report:
+    dataset = Dataset(options.data)
+    counts = dataset.node_counts()
+    stored = {node: counts[node] for node in GRAPH200K if counts[node] and GRAPH200K[node].storage != "online"}
+    failures = Counter(f"{failure.annotator}:{failure.error}" for failure in read_failures(dataset.folder))
+    save_contact_sheet(dataset, CONTACT_SHEET)
+    return Report(
+        records=len(dataset),
+        annotations=stored,
+        failures=dict(sorted(failures.items())),
+        stale=dict(+plan.total("stale")),
+        tasks=sum(count > 0 for count in dataset.task_counts(graph200k_tasks())),
+        annotated=progress.done,
+        images_per_s=progress.images_per_s,
+        seconds=seconds,
+        paths={"data": options.data, "contact sheet": dataset.folder.shown(CONTACT_SHEET)},
+        ingested=ingested,
+    )

@@ -1,0 +1,121 @@
+"""Settings of an annotation run, read once from a TOML file and the command line, and the presets."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from annotators.base import ANNOTATORS, Annotator
+from annotators.weights import WEIGHTS, find
+from graph200k.errors import MissingWeightsError, PlanError, UnknownNameError
+
+logger = logging.getLogger(__name__)
+
+PRESETS: Mapping[str, tuple[str, ...]] = {
+    "default": ("canny", "mlsd", "hed", "foreground"),
+}
+"""Annotators of each preset."""
+
+
+class AnnotateConfig(BaseModel):
+    """Settings of a run; a TOML file given with ``--config`` has the same names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    preset: str = "default"
+    """Name of a preset."""
+    seed: int = 0
+    """Seed of everything random, with the record's key and the annotator's name."""
+    workers: int | None = None
+    """Worker processes a stage; by default one a CPU of the cluster, fewer where memory is short."""
+    annotators: dict[str, dict[str, Any]] = {}
+    """Parameters by annotator, over its own defaults."""
+
+
+def read_config(path: Path | None, **overrides: Any) -> AnnotateConfig:
+    """Return the settings in a TOML file (or the defaults), with those of ``overrides`` that are not None on top.
+
+    Raises
+    ------
+    PlanError
+        If the file is missing, is not TOML, or has names or values that do not belong there.
+    """
+    try:
+        values = tomllib.loads(path.read_text()) if path else {}
+        return AnnotateConfig.model_validate(
+            values | {key: value for key, value in overrides.items() if value is not None}
+        )
+    except FileNotFoundError:
+        raise PlanError(f"--config {path}: no such file") from None
+    except ValueError as error:
+        raise PlanError(f"--config {path}: {' '.join(str(error).split())[:400]}") from None
+
+
+def choose_annotators(config: AnnotateConfig, only: Iterable[str] | None, weights: Path) -> list[Annotator]:
+    """Return the annotators of a run.
+
+    Parameters
+    ----------
+    config
+        Settings; the preset's annotators are taken unless ``only`` names others.
+    only
+        Names of annotators, or of node types they make.
+    weights
+        Folder of weight files. An annotator of the preset whose file is not there is left out with one line in the log;
+        one that was asked for by name raises.
+
+    Raises
+    ------
+    MissingWeightsError
+        If an annotator in ``only`` lacks its weights.
+    UnknownNameError
+        For a preset or annotator that does not exist.
+    PlanError
+        For parameters that an annotator does not have.
+    """
+    if config.preset not in PRESETS:
+        raise UnknownNameError("preset", config.preset, PRESETS)
+    chosen = []
+    for name in PRESETS[config.preset] if only is None else only:
+        annotator = _make(_maker_of(name), config.annotators)
+        missing = [file for file in annotator.weights if find(file, weights) is None]
+        if not missing:
+            chosen.append(annotator)
+        elif only is None:
+            logger.warning(
+                "%s is left out: its weights (%s) are not here; get them with `graph200k weights`",
+                annotator.name,
+                ", ".join(WEIGHTS[file].model for file in missing),
+            )
+        else:
+            raise MissingWeightsError(
+                f"{annotator.name} needs the weights of {WEIGHTS[missing[0]].model}, which are "
+                f"not in {weights}; get them with `graph200k weights`"
+            )
+    for name in config.annotators:
+        ANNOTATORS[name]
+    return chosen
+
+
+def _maker_of(name: str) -> str:
+    if name in ANNOTATORS:
+        return name
+    for annotator, cls in ANNOTATORS.items():
+        if name in cls.produces:
+            return annotator
+    raise UnknownNameError("annotator", name, ANNOTATORS)
+
+
+def _make(name: str, parameters: Mapping[str, Mapping[str, Any]]) -> Annotator:
+    cls = ANNOTATORS[name]
+    given = parameters.get(name, {})
+    known = [field.name for field in dataclasses.fields(cls)]
+    if unknown := set(given) - set(known):
+        raise PlanError(f"{name} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(known) or 'none'}")
+    return cls(**given)

@@ -1,0 +1,147 @@
+"""What a run would do, take and leave, said before it starts: ``graph200k annotate --dry-run``."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.compute as pc
+
+from graph200k.catalogue import GRAPH200K, Codec, NodeType
+from graph200k.codecs import parse_json
+from graph200k.manifest import MANIFEST
+from graph200k.records import read_records
+from graph200k.storage import Folder
+from pipelines.annotate.config import choose_annotators
+from pipelines.annotate.engine import Cluster, local_cluster
+from pipelines.annotate.options import Options
+from pipelines.annotate.run import Plan, Progress, make_plan
+
+RUNS = "runs.jsonl"
+"""One line a finished run: what it made and how fast; the next dry run estimates from it."""
+
+START_S = 8.0
+"""Seconds that Ray and the workers take to start on a laptop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DryRun:
+    """What a run would do."""
+
+    annotators: list[str]
+    new_sources: list[str]
+    """Sources that would be ingested first; their records are not counted here."""
+    records: int
+    """Records in the dataset."""
+    stages: list[dict[str, Any]]
+    """Name, workers, GPUs and MiB a worker of each stage."""
+    done: dict[str, int]
+    """Records that have their output, by annotator."""
+    stale: dict[str, int]
+    """Of these, records whose output is of another version, weights or parameters."""
+    failed: dict[str, int]
+    """Records left alone because they failed before, by annotator."""
+    to_run: dict[str, int]
+    """Records to do, by annotator."""
+    storage_bytes: int
+    """Estimate of what would be added."""
+    seconds: float | None
+    """Estimate from the throughput of earlier runs here, None if an annotator never ran here."""
+
+
+def dry_run(options: Options) -> DryRun:
+    """Return what annotating with these options would do; writes nothing and starts no Ray."""
+    folder = Folder(options.data)
+    cluster = local_cluster()
+    annotators = choose_annotators(options.config, options.only, options.weights)
+    plan = make_plan(folder, annotators, cluster, options.request, options.config.workers)
+    history = _History.read(folder)
+    return DryRun(
+        annotators=[annotator.name for annotator in annotators],
+        new_sources=list(options.sources),
+        records=sum(shard.records for shard in plan.work),
+        stages=[
+            {
+                "name": pool.stage.name,
+                "workers": pool.workers,
+                "gpus": pool.stage.gpus,
+                "memory_mb": pool.stage.memory_mb,
+            }
+            for pool in plan.pools
+        ],
+        done=dict(plan.total("done")),
+        stale=dict(+plan.total("stale")),
+        failed=dict(+plan.total("failed")),
+        to_run=dict(plan.to_run),
+        storage_bytes=_storage(folder, plan, history),
+        seconds=_seconds(plan, history, cluster),
+    )
+
+
+def log_run(folder: Folder, progress: Progress, seconds: float) -> None:
+    """Add a finished run to the dataset's log."""
+    line = {
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "records": progress.done,
+        "seconds": round(seconds, 1),
+        "runs": progress.runs,
+        "busy_s": {name: round(value, 2) for name, value in progress.seconds.items()},
+        "bytes": progress.bytes,
+    }
+    earlier = folder.read(RUNS) if folder.exists(RUNS) else b""
+    folder.write(RUNS, earlier + json.dumps(line).encode() + b"\n")
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    runs: Counter[str]
+    seconds: Counter[str]
+    bytes: Counter[str]
+
+    @classmethod
+    def read(cls, folder: Folder) -> _History:
+        found = cls(Counter(), Counter(), Counter())
+        for line in folder.read(RUNS).splitlines() if folder.exists(RUNS) else []:
+            run = parse_json(line)
+            found.runs.update(run["runs"])
+            found.seconds.update(run["busy_s"])
+            found.bytes.update(run["bytes"])
+        return found
+
+
+def _storage(folder: Folder, plan: Plan, history: _History) -> int:
+    pixels = _mean_pixels(folder)
+    produces = {annotator.name: annotator.produces for annotator in plan.annotators}
+    total = 0.0
+    for name, count in plan.to_run.items():
+        if history.runs[name]:
+            total += count * history.bytes[name] / history.runs[name]
+        else:
+            total += count * pixels * sum(_bytes_per_pixel(GRAPH200K[node]) for node in produces[name])
+    return int(total)
+
+
+def _mean_pixels(folder: Folder) -> float:
+    records = read_records(folder) if folder.exists(MANIFEST) else None
+    if records is None or len(records) == 0:
+        return 0.0
+    return float(pc.mean(pc.multiply(records.column("width"), records.column("height"))).as_py())
+
+
+def _bytes_per_pixel(entry: NodeType) -> float:
+    """Return a first guess, from the demo photographs; runs made here replace it."""
+    if entry.codec is Codec.PNG:
+        return 0.05
+    return 0.2 if entry.channels == 1 else 0.6
+
+
+def _seconds(plan: Plan, history: _History, cluster: Cluster) -> float | None:
+    to_run = plan.to_run
+    if any(not history.runs[name] for name in to_run):
+        return None
+    busy = sum(count * history.seconds[name] / history.runs[name] for name, count in to_run.items())
+    workers = max((pool.workers for pool in plan.pools), default=1)
+    return busy / min(cluster.cpus, workers) + START_S if to_run else 0.0

@@ -1,0 +1,197 @@
+"""What a run has to do: the annotators as a dependency graph, cut into stages, and the work each shard still needs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import networkx as nx
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from annotators.base import Annotator
+from graph200k.errors import PlanError
+from graph200k.failures import Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Annotators that run in one pool of workers, one after the other on each record."""
+
+    annotators: tuple[Annotator, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the annotators' names joined with "+"."""
+        return "+".join(annotator.name for annotator in self.annotators)
+
+    @property
+    def gpus(self) -> float:
+        """Return the GPUs a worker takes."""
+        return sum(annotator.resources.gpus for annotator in self.annotators)
+
+    @property
+    def memory_mb(self) -> int:
+        """Return the memory a worker takes, in MiB, its interpreter included."""
+        return 200 + sum(annotator.resources.memory_mb for annotator in self.annotators)
+
+
+def dependency_graph(annotators: Iterable[Annotator]) -> nx.DiGraph:
+    """Return the graph with an edge from each annotator to those that read what it produces.
+
+    Raises
+    ------
+    PlanError
+        If they depend on each other in a circle, or two produce the same node type.
+    """
+    graph = nx.DiGraph()
+    makers: dict[str, str] = {}
+    for annotator in annotators:
+        graph.add_node(annotator.name, annotator=annotator)
+        for node in annotator.produces:
+            if node in makers:
+                raise PlanError(f"{makers[node]} and {annotator.name} both make {node}; choose one of them with --only")
+            makers[node] = annotator.name
+    for name, annotator in graph.nodes(data="annotator"):
+        graph.add_edges_from((makers[node], name) for node in annotator.reads if node in makers)
+    if not nx.is_directed_acyclic_graph(graph):
+        raise PlanError(f"annotators wait for each other: {' → '.join(edge[0] for edge in nx.find_cycle(graph))}")
+    return graph
+
+
+def plan_stages(graph: nx.DiGraph) -> list[Stage]:
+    """Cut the graph into stages: topological generations, within which all cheap annotators share one stage."""
+    stages = []
+    for generation in nx.topological_generations(graph):
+        members = [graph.nodes[name]["annotator"] for name in sorted(generation)]
+        cheap = tuple(annotator for annotator in members if annotator.resources.cheap)
+        stages += [Stage(cheap)] if cheap else []
+        stages += [Stage((annotator,)) for annotator in members if not annotator.resources.cheap]
+    return stages
+
+
+def fingerprints(graph: nx.DiGraph) -> dict[str, str]:
+    """Return each annotator's fingerprint, with those of the annotators it reads from mixed in.
+
+    An output is stale when the annotator changed, or when one further up did.
+    """
+    found: dict[str, str] = {}
+    for name in nx.lexicographical_topological_sort(graph):
+        own = graph.nodes[name]["annotator"].fingerprint
+        upstream = sorted(found[before] for before in graph.predecessors(name))
+        found[name] = "-".join([own, *(print_[:4] for print_ in upstream)])
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which of the work that could be done is asked for."""
+
+    redo: frozenset[str] = frozenset()
+    """Annotators to run again even where their output is there."""
+    redo_stale: bool = False
+    """Run annotators again where their output is of another version, weights or parameters."""
+    retry: frozenset[str] | None = None
+    """Classes of failure to try again; empty for all, None for none."""
+
+
+@dataclass(slots=True)
+class ShardWork:
+    """What one shard still needs."""
+
+    shard: int
+    records: int
+    needs: list[tuple[int, str, list[str]]] = field(default_factory=list)
+    """Position in the shard, key, and names of the annotators to run, for each record that needs any."""
+    done: Counter[str] = field(default_factory=Counter)
+    """Records that have their output, by annotator."""
+    stale: Counter[str] = field(default_factory=Counter)
+    """Records whose output is of another version, by annotator."""
+    failed: Counter[str] = field(default_factory=Counter)
+    """Records that failed before and are left alone, by annotator."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What earlier runs left: failures on file, and finished work that is not sealed yet."""
+
+    failures: dict[tuple[str, str], Failure]
+    """By key and annotator."""
+    in_parts: frozenset[tuple[str, str]]
+    """(key, annotator) of finished rows in parts of this shard."""
+
+
+def shard_work(
+    shard: int, index: pa.Table, graph: nx.DiGraph, prints: dict[str, str], history: History, request: Request
+) -> ShardWork:
+    """Compare a shard's index with what the annotators of ``graph`` would make."""
+    keys = pc.unique(index.column("key")).to_pylist()
+    work = ShardWork(shard, len(keys))
+    needs: dict[str, list[str]] = {}
+    redo = _with_descendants(graph, request.redo)
+    for name in nx.lexicographical_topological_sort(graph):
+        present = _present(index, graph.nodes[name]["annotator"])
+        for key in keys:
+            state = _state(key, name, present.get(key), prints[name], history, request, redo=name in redo)
+            if state == "needed":
+                needs.setdefault(key, []).append(name)
+            elif state == "failed":
+                work.failed[name] += 1
+            else:
+                work.done[name] += 1
+                work.stale[name] += state == "stale"
+    work.needs = [(position, key, needs[key]) for position, key in enumerate(keys) if key in needs]
+    return work
+
+
+def _with_descendants(graph: nx.DiGraph, names: Iterable[str]) -> set[str]:
+    known = [name for name in names if name in graph]
+    return {*known, *(after for name in known for after in nx.descendants(graph, name))}
+
+
+def _present(index: pa.Table, annotator: Annotator) -> dict[str, tuple[str, str]]:
+    """Return (annotator, fingerprint) of the output, for the keys that have every node type it produces."""
+    found: dict[str, tuple[str, str]] = {}
+    counts: Counter[str] = Counter()
+    for node in annotator.produces:
+        rows = index.filter(pc.equal(index.column("node"), node))
+        columns = (rows.column(name).to_pylist() for name in ("key", "annotator", "fingerprint"))
+        made = {key: (by, fingerprint) for key, by, fingerprint in zip(*columns, strict=True)}
+        counts.update(made.keys())
+        found.update(made)
+    return {key: value for key, value in found.items() if counts[key] == len(annotator.produces)}
+
+
+def _state(
+    key: str,
+    name: str,
+    present: tuple[str, str] | None,
+    fingerprint: str,
+    history: History,
+    request: Request,
+    *,
+    redo: bool,
+) -> str:
+    """Return ``needed``, ``done``, ``stale`` or ``failed`` for one annotator on one record."""
+    failure = history.failures.get((key, name))
+    if (key, name) in history.in_parts:
+        return "done" if failure is None else "failed"
+    if present is not None:
+        by_us = present[0] == name
+        stale = by_us and present[1] != fingerprint
+        if by_us and (redo or (stale and request.redo_stale)):
+            return "needed"
+        return "stale" if stale else "done"
+    if failure is None or failure.fingerprint != fingerprint or failure.error == "missing_input":
+        return "needed"
+    retried = request.retry is not None and (not request.retry or failure.error in request.retry)
+    return "needed" if retried or redo else "failed"
+
+
+def units(work: Sequence[ShardWork], size: int) -> list[tuple[int, int, list[tuple[int, str, list[str]]]]]:
+    """Return (number, shard, needs) of pieces of at most ``size`` records, none of which crosses a shard."""
+    pieces = [
+        (shard.shard, shard.needs[start : start + size]) for shard in work for start in range(0, len(shard.needs), size)
+    ]
+    return [(number, shard, needs) for number, (shard, needs) in enumerate(pieces)]

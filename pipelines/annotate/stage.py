@@ -1,0 +1,246 @@
+"""A stage's worker: takes a unit of work, runs its annotators on each record, writes what came out as one part."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from annotators.base import AnnotateFunction, Annotation, Annotator
+from graph200k.catalogue import GRAPH200K, MetaTask
+from graph200k.codecs import decode_image, encode_image, is_blank
+from graph200k.commit import index_path, shard_path
+from graph200k.errors import Graph200KError
+from graph200k.index import INDEX_SCHEMA, read_table, table_members
+from graph200k.parts import PartRow, failure_row, write_part
+from graph200k.record import Member, Provenance
+from graph200k.seeds import derive_seed
+from graph200k.storage import Folder
+from pipelines.annotate.ledger import Ledger, ledger_folder
+
+MAX_ERROR_CHARACTERS = 300
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StageConfig:
+    """Everything a worker of a stage needs to know; it travels to the workers once."""
+
+    data: str
+    run: str
+    stage: str
+    annotators: tuple[Annotator, ...]
+    fingerprints: Mapping[str, str]
+    forward: frozenset[str]
+    """Node types made here that a later stage reads."""
+    weights: Path
+    """Folder of the weight files."""
+    seed: int
+
+
+class StageWorker:
+    """A Ray actor that holds the loaded models of one stage."""
+
+    def __init__(self, config: StageConfig) -> None:
+        self._config = config
+        self._folder = Folder(config.data)
+        self._ledgers = ledger_folder(self._folder, config.run)
+        self._functions = {annotator.name: annotator.load(config.weights) for annotator in config.annotators}
+        self._index: tuple[int, dict[str, list[Member]]] = (-1, {})
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Do one unit of work (a batch of one row), and return its row with this stage's report added."""
+        (row,) = batch.to_pylist()
+        unit = json.loads(row["unit"])
+        ledger = Ledger(self._ledgers, f"{self._config.stage}-{unit['number']}")
+        made = _forwarded(row["made"])
+        work = _UnitOfWork(self._config, self._functions, self._reader(unit["shard"]), ledger, made)
+        rows = [row for ordinal, key, names in unit["needs"] for row in work.annotate(ordinal, key, names)]
+        if rows:
+            write_part(self._folder, self._config.run, unit["shard"], f"{self._config.stage}-{unit['number']}", rows)
+        ledger.close(finished=True)
+        unit["reports"] = [*unit.get("reports", []), work.report(rows)]
+        return unit_table([unit], made)
+
+    def _reader(self, shard: int) -> Callable[[str, str], bytes | None]:
+        """Return a function from (key, node) to the bytes of that member of a shard, None if there is none."""
+        if self._index[0] != shard:
+            grouped: dict[str, list[Member]] = defaultdict(list)
+            for member in table_members(read_table(self._folder, index_path(shard), INDEX_SCHEMA)):
+                grouped[member.key].append(member)
+            self._index = (shard, grouped)
+        members = self._index[1]
+
+        def read(key: str, node: str) -> bytes | None:
+            for member in members[key]:
+                if member.node == node and member.usable:
+                    return self._folder.read_range(shard_path(shard), member.offset, member.size)
+            return None
+
+        return read
+
+
+@dataclass
+class _UnitOfWork:
+    """One pass over the records of a unit."""
+
+    config: StageConfig
+    functions: Mapping[str, AnnotateFunction]
+    read: Callable[[str, str], bytes | None]
+    ledger: Ledger
+    made: dict[str, dict[str, bytes]]
+    """Encoded images made in this run that later stages read, by key and node type."""
+
+    def __post_init__(self) -> None:
+        self._runs: Counter[str] = Counter()
+        self._seconds: Counter[str] = Counter()
+        self._pixels: Counter[str] = Counter()
+
+    def annotate(self, ordinal: int, key: str, names: list[str]) -> Iterator[PartRow]:
+        """Run the annotators of this stage that a record needs; yield what came out, failures included."""
+        images: dict[str, np.ndarray] = {}
+        for annotator in self.config.annotators:
+            if annotator.name in names:
+                yield from self._run(annotator, ordinal, key, images)
+
+    def report(self, rows: list[PartRow]) -> dict[str, Any]:
+        """Return counts for the driver."""
+        return {
+            "made": Counter(row.node for row in rows if row.error is None),
+            "failed": Counter(f"{row.annotator}:{row.error}" for row in rows if row.error is not None),
+            "bytes": _total((row.annotator, len(row.data)) for row in rows if row.data is not None),
+            "runs": self._runs,
+            "seconds": self._seconds,
+            "pixels": self._pixels,
+        }
+
+    def _run(self, annotator: Annotator, ordinal: int, key: str, images: dict[str, np.ndarray]) -> list[PartRow]:
+        fingerprint = self.config.fingerprints[annotator.name]
+
+        def failed(error: str, message: str) -> list[PartRow]:
+            return [failure_row(ordinal, key, annotator.name, fingerprint, error, message)]
+
+        if verdict := self.ledger.verdict(key, annotator.name):
+            return failed(*verdict)
+        seed = derive_seed(self.config.seed, key, annotator.name)
+        started = time.perf_counter()
+        try:
+            with self.ledger.attempt(key, annotator.name, annotator.resources.time_limit_s):
+                missing = self._load_inputs(annotator, key, images)
+                if missing:
+                    return failed("missing_input", f"needs {', '.join(missing)}, which this record lacks")
+                annotations = self.functions[annotator.name](images, np.random.default_rng(seed))
+                rows = [self._row(annotator, ordinal, key, seed, found, images) for found in annotations]
+        except Exception as error:  # noqa: BLE001  (the one broad except: one annotator, one record, never the run)
+            return failed(_error_class(error), f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS])
+        self._runs[annotator.name] += 1
+        self._seconds[annotator.name] += time.perf_counter() - started
+        self._pixels[annotator.name] += images["target"].shape[0] * images["target"].shape[1]
+        return rows
+
+    def _load_inputs(self, annotator: Annotator, key: str, images: dict[str, np.ndarray]) -> list[str]:
+        """Decode what an annotator reads into ``images``; return the node types that the record lacks."""
+        missing = []
+        for node in ("target", *annotator.reads):
+            if node in images:
+                continue
+            data = self.made.get(key, {}).get(node) or self.read(key, node)
+            if data is None:
+                missing.append(node)
+            else:
+                images[node] = decode_image(data, channels=GRAPH200K[node].channels)
+                images[node].flags.writeable = False  # annotators share it
+        return missing
+
+    def _row(
+        self, annotator: Annotator, ordinal: int, key: str, seed: int, made: Annotation, images: dict[str, np.ndarray]
+    ) -> PartRow:
+        entry = GRAPH200K[made.node]
+        fingerprint = self.config.fingerprints[annotator.name]
+        _check(annotator, made, images["target"])
+        data = encode_image(made.image, entry.codec)
+        if made.node in self.config.forward and made.variant in (None, 0):
+            self.made.setdefault(key, {})[made.node] = data
+        usable = not is_blank(made.image)
+        provenance = Provenance(
+            node=made.node,
+            variant=made.variant,
+            role=made.role,
+            annotator=annotator.name,
+            fingerprint=fingerprint,
+            model=annotator.model,
+            revision=annotator.revision,
+            parameters=json.dumps(annotator.parameters, sort_keys=True),
+            seed=seed,
+            usable=usable,
+        )
+        return PartRow(
+            ordinal=ordinal,
+            key=key,
+            annotator=annotator.name,
+            node=made.node,
+            variant=made.variant,
+            role=made.role,
+            width=made.image.shape[1],
+            height=made.image.shape[0],
+            fingerprint=fingerprint,
+            usable=usable,
+            provenance=provenance.model_dump_json(),
+            data=data,
+        )
+
+
+def _check(annotator: Annotator, made: Annotation, target: np.ndarray) -> None:
+    entry = GRAPH200K[made.node]
+    if made.node not in annotator.produces:
+        raise Graph200KError(f"{annotator.name} made {made.node}, but declares {', '.join(annotator.produces)}")
+    is_map = entry.meta_task is MetaTask.CONDITIONAL_GENERATION
+    size = target.shape[:2] if is_map else made.image.shape[:2]
+    expected = size if entry.channels == 1 else (*size, 3)
+    if made.image.dtype != np.uint8 or made.image.shape != expected:
+        raise Graph200KError(
+            f"{made.node} came out as {made.image.dtype} {made.image.shape}; expected uint8 {expected}"
+        )
+
+
+def _error_class(error: Exception) -> str:
+    is_oom = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's, not imported here
+    return "oom" if is_oom else "error"
+
+
+def _total(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for name, amount in pairs:
+        total[name] += amount
+    return total
+
+
+UNIT_SCHEMA = pa.schema(
+    [
+        ("unit", pa.string()),
+        ("made", pa.list_(pa.struct([("key", pa.string()), ("node", pa.string()), ("data", pa.binary())]))),
+    ]
+)
+"""A row of the pipeline: a unit of work as JSON, and the encoded images that travel between stages."""
+
+
+def unit_table(units: list[dict[str, Any]], made: dict[str, dict[str, bytes]] | None = None) -> pa.Table:
+    """Return units as rows of :data:`UNIT_SCHEMA`; ``made`` goes with each of them."""
+    packed = [
+        {"key": key, "node": node, "data": data} for key, nodes in (made or {}).items() for node, data in nodes.items()
+    ]
+    rows = [{"unit": json.dumps(unit), "made": packed} for unit in units]
+    return pa.Table.from_pylist(rows, schema=UNIT_SCHEMA)
+
+
+def _forwarded(made: list[dict[str, Any]]) -> dict[str, dict[str, bytes]]:
+    found: dict[str, dict[str, bytes]] = {}
+    for entry in made:
+        found.setdefault(entry["key"], {})[entry["node"]] = entry["data"]
+    return found
