@@ -15,11 +15,10 @@ from graph200k.schema import Task, enumerate_tasks, to_node_link
 from graph200k.verify import Problem
 
 if TYPE_CHECKING:
-    from pipelines.ingest import IngestReport
-
     from annotators.weights import WeightFile
     from pipelines.annotate.command import Report
     from pipelines.annotate.estimate import DryRun
+    from pipelines.ingest import IngestReport
 
 
 def show_ingest(report: IngestReport, out: str, *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ import posixpath
 import re
 from functools import cached_property
 
-from graph200k.errors import SourceError
+from graph200k.errors import DatasetError, SourceError
 from graph200k.storage import Folder
 
 MAX_PATTERNS = 100_000
@@ -97,11 +97,8 @@ class Location:
 def _folder(url: str) -> Folder:
     try:
         return Folder(url)
-    except ImportError as error:
-        raise SourceError(f"{url}: {error}; expected the library of this file system to be installed; for s3:// "
-                          "install graph200k[s3]") from error  # fmt: skip
-    except ValueError as error:
-        raise SourceError(f"{url}: {error}; expected a path, or a URL of a file system that fsspec knows") from error
+    except DatasetError as error:
+        raise SourceError(str(error)) from None
 
 
 def expand_braces(pattern: str) -> list[str]:

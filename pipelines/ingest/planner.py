@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 
 from graph200k.commit import list_shards
+from graph200k.errors import SourceError
 from graph200k.failures import read_failures
 from graph200k.manifest import Manifest
 from graph200k.parts import PARTS, list_parts
@@ -67,17 +68,26 @@ class Planner:
         self._failed = {(failure.key, failure.fingerprint.partition("-")[2]): failure.error for failure in on_file}
 
     def items(self, files: tuple[str, ...], shard_size: int) -> Iterator[PlannedItem]:
-        """Yield what is new in the source, in its order."""
-        count = 0
-        for found in self._source.scan(files):
+        """Yield what is new in the source, in its order.
+
+        Raises
+        ------
+        SourceError
+            If it holds nothing of its kind at all.
+        """
+        count = seen = 0
+        for seen, found in enumerate(self._source.scan(files), 1):  # noqa: B007
             planned = self._judge(found, count % shard_size)
             if planned is not None:
                 count += 1
                 yield planned
         self._report.ignored = self._source.ignored
+        spec, examples = self._source.location.spec, ", ".join(self._source.ignored_examples) or "no files at all"
+        if not seen:
+            raise SourceError(f"{spec} holds nothing of the kind {self._source.kind!r} (found: {examples}); "
+                              "check the path, or name another --kind")  # fmt: skip
         if self._source.ignored:
-            logger.info("%d files of %s are no part of such a source: %s …", self._source.ignored,
-                        self._source.location.spec, ", ".join(self._source.ignored_examples))  # fmt: skip
+            logger.info("%d files of %s are no part of such a source: %s …", self._source.ignored, spec, examples)
 
     def _judge(self, found: SourceItem | RefusedItem, ordinal: int) -> PlannedItem | None:
         verdict: SourceItem | RefusedItem | None = found
@@ -115,7 +125,7 @@ class Planner:
             return found
         self._report.duplicates += 1
         if self._dedup or known is not None:
-            self._report.dropped += 1
+            self._report.dropped_duplicates += 1
             return _refuse(found, "duplicate", f"same bytes as {copy_of!r}")
         return found
 

@@ -62,6 +62,9 @@ def ingest(
     ...     report = ingest(session, "~/photos", IngestOptions())
     """
     report = resume_ingest(session, options, on_progress)
+    _seal_leftovers(session)
+    if session.found_unfinished or session.sealed:
+        session.settle()
     location = Location(source)
     kind = options.kind or find_kind(location)
     header = Header(
@@ -81,7 +84,7 @@ def ingest(
 
 
 def resume_ingest(session: Session, options: IngestOptions, on_progress: OnProgress | None = None) -> IngestReport:
-    """Finish an ingest that was interrupted, if there is one, and bring the tables up to date.
+    """Finish an ingest that was interrupted, if there is one.
 
     Whoever writes to a dataset does this first: a clean end of another session would throw the unfinished one away.
 
@@ -96,9 +99,6 @@ def resume_ingest(session: Session, options: IngestOptions, on_progress: OnProgr
         logger.warning("finishing the interrupted ingest of %s first (%d items)", plan.header.spec, plan.count)
         _check_source(session, plan)
         _carry_out(session, options.workers, report, on_progress)
-    _seal_leftovers(session)
-    if session.found_unfinished or session.sealed:
-        session.settle()
     return report
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from graph200k.codecs import Limits
 from graph200k.errors import DatasetError, SourceError
-from graph200k.record import Box, Edit, Origin, Provenance, Quality, Text
+from graph200k.record import IMPORTED, Box, Edit, Origin, Provenance, Quality, Text
 from graph200k.registry import Registry
 from pipelines.ingest.location import Location
 
@@ -68,7 +68,7 @@ class RawImage:
     """Encoded bytes, or pixels (uint8, H×W×3 RGB) where the source had to cut them out of something."""
     name: str
     """File name, for messages."""
-    annotator: str = "imported"
+    annotator: str = IMPORTED
     fingerprint: str = ""
     provenance: Provenance | None = None
     """What is known about its making, None for nothing."""

@@ -9,12 +9,9 @@ from graph200k.codecs import Limits, encode_image, is_blank, is_encoded_as, read
 from graph200k.commit import MemberId
 from graph200k.errors import UnsafeInputError
 from graph200k.parts import PartRow
-from graph200k.record import JSON_NODE, Provenance, Quality, RecordInfo, is_consistent
+from graph200k.record import JSON_NODE, SOURCE, Provenance, Quality, RecordInfo, is_consistent
 from pipelines.ingest.failure import RefusedError, failure_class
 from pipelines.ingest.source import Problem, RawImage, RawRecord
-
-SOURCE_ANNOTATOR = "source"
-"""Annotator of the target in the index."""
 
 
 def transcode(record: RawRecord, key: str, ordinal: int, limits: Limits) -> tuple[list[PartRow], list[Problem]]:
@@ -28,7 +25,7 @@ def transcode(record: RawRecord, key: str, ordinal: int, limits: Limits) -> tupl
     target, data = _encode(record.target, limits)
     height, width = target.shape[:2]
     rows = [
-        PartRow(ordinal=ordinal, key=key, annotator=SOURCE_ANNOTATOR, node="target", width=width, height=height,
+        PartRow(ordinal=ordinal, key=key, annotator=SOURCE, node="target", width=width, height=height,
                 data=data)
     ]  # fmt: skip
     problems = list(record.problems)

@@ -103,14 +103,14 @@ def test_copies_are_reported(tmp_path: Path) -> None:
     source = _photos(tmp_path / "source", range(2))
     Image.fromarray(picture(0)).save(source / "copy.png")
     outcome = run_ingest(source, tmp_path / "data")
-    assert (outcome.report.duplicates, outcome.report.dropped, len(outcome.dataset)) == (1, 0, 3)
+    assert (outcome.report.duplicates, outcome.report.dropped_duplicates, len(outcome.dataset)) == (1, 0, 3)
 
 
 def test_copies_are_dropped_on_request_and_named(tmp_path: Path) -> None:
     source = _photos(tmp_path / "source", range(2))
     Image.fromarray(picture(0)).save(source / "copy.png")
     outcome = run_ingest(source, tmp_path / "data", dedup=True)
-    assert (outcome.report.duplicates, outcome.report.dropped, len(outcome.dataset)) == (1, 1, 2)
+    assert (outcome.report.duplicates, outcome.report.dropped_duplicates, len(outcome.dataset)) == (1, 1, 2)
     failure = outcome.failures["copy.png"]
     assert (failure.error, failure.message) == ("duplicate", f"same bytes as {outcome.dataset.keys[0]!r}")
     assert run_ingest(source, tmp_path / "data", dedup=True).report.already_failed == 1
@@ -119,7 +119,7 @@ def test_copies_are_dropped_on_request_and_named(tmp_path: Path) -> None:
 def test_copies_of_what_the_dataset_holds_are_dropped_too(tmp_path: Path) -> None:
     run_ingest(_photos(tmp_path / "one", range(2)), tmp_path / "data")
     after = run_ingest(_photos(tmp_path / "two", range(1, 3), first=10), tmp_path / "data", dedup=True)
-    assert (after.report.dropped, len(after.dataset)) == (1, 3)
+    assert (after.report.dropped_duplicates, len(after.dataset)) == (1, 3)
 
 
 def test_a_copy_dropped_before_is_taken_when_copies_are_wanted(tmp_path: Path) -> None:
@@ -164,8 +164,9 @@ def test_a_dataset_below_its_own_source_is_not_taken_in(tmp_path: Path) -> None:
         ("nothing-here", None, "does not exist; expected"),
         ("*.jpg", None, "nothing matches"),
         (".", None, "holds nothing that can be ingested"),
-        ("gopher://host/x", None, "a file system that fsspec knows"),
+        ("gopher://host/x", None, "gopher://host/x cannot be opened"),
         (".", "pictures", "unknown kind of source 'pictures'"),
+        (".", "webdataset", "holds nothing of the kind 'webdataset' (found: notes.md)"),
     ],
 )
 def test_a_source_that_is_none_is_an_error_that_says_why(
