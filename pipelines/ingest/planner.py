@@ -67,7 +67,7 @@ class Planner:
         self._place_of = {failure.key: failure.fingerprint.partition("-")[0] for failure in on_file}
         self._failed = {(failure.key, failure.fingerprint.partition("-")[2]): failure.error for failure in on_file}
 
-    def items(self, files: tuple[str, ...], shard_size: int) -> Iterator[PlannedItem]:
+    def items(self, shard_size: int) -> Iterator[PlannedItem]:
         """Yield what is new in the source, in its order.
 
         Raises
@@ -76,7 +76,7 @@ class Planner:
             If it holds nothing of its kind at all.
         """
         count = seen = 0
-        for seen, found in enumerate(self._source.scan(files), 1):  # noqa: B007
+        for seen, found in enumerate(self._source.scan(), 1):  # noqa: B007
             planned = self._judge(found, count % shard_size)
             if planned is not None:
                 count += 1

@@ -65,7 +65,7 @@ def ingest(
     _seal_leftovers(session)
     if session.found_unfinished or session.sealed:
         session.settle()
-    location = Location(source)
+    location = Location(source, session.folder)
     kind = options.kind or find_kind(location)
     header = Header(
         kind=kind,
@@ -77,8 +77,7 @@ def ingest(
     )
     remove_parts_from(session.folder, header.first_shard)
     planner = Planner(session.folder, SOURCES[kind](location, options.limits), dedup=options.dedup, report=report)
-    files = location.files_outside(session.folder)
-    if write_plan(session.folder, header, planner.items(files, header.shard_size)):
+    if write_plan(session.folder, header, planner.items(header.shard_size)):
         _carry_out(session, options.workers, report, on_progress)
     return report
 

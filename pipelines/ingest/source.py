@@ -172,8 +172,8 @@ class Source(ABC):
         """Return whether ``location`` looks like a source of this kind."""
 
     @abstractmethod
-    def scan(self, files: tuple[str, ...]) -> Iterator[SourceItem | RefusedItem]:
-        """Yield all items among ``files`` in a fixed order; bytes are hashed, no pixel is decoded."""
+    def scan(self) -> Iterator[SourceItem | RefusedItem]:
+        """Yield all items in a fixed order; bytes are hashed, no pixel is decoded."""
 
     def ignore(self, names: Iterable[str]) -> None:
         """Count files that are no part of such a source; there may be one beside every image."""

@@ -25,7 +25,7 @@ class ExistingDataset(Source):
         """Return whether the folder has a ``dataset.json``."""
         return not location.is_file and location.folder.exists(MANIFEST)
 
-    def scan(self, files: tuple[str, ...]) -> Iterator[SourceItem | RefusedItem]:
+    def scan(self) -> Iterator[SourceItem | RefusedItem]:
         """Yield the records in the order of their shards.
 
         Raises
@@ -33,7 +33,7 @@ class ExistingDataset(Source):
         SourceError
             If the dataset is the one being written.
         """
-        if not files:
+        if not self.location.files:
             raise SourceError(f"{self.location.spec} is the dataset being written; expected another one as the source")
         table = read_records(self.location.folder)
         columns = (table.column(name).to_pylist() for name in ("key", "source_hash"))

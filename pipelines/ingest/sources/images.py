@@ -45,13 +45,13 @@ class Images(Source):
         """Return whether any file has the extension of an image; a single named file is taken at its word."""
         return location.is_file or any(extension_of(path) in image_extensions() for path in location.files)
 
-    def scan(self, files: tuple[str, ...]) -> Iterator[SourceItem | RefusedItem]:
+    def scan(self) -> Iterator[SourceItem | RefusedItem]:
         """Yield an item for every file with the extension of an image, sorted by path."""
-        images = [path for path in files if self._is_image(path)]
-        present, beside = set(files), {path: self._sidecars(path) for path in images}
+        images = [path for path in self.location.files if self._is_image(path)]
+        present, beside = set(self.location.files), {path: self._sidecars(path) for path in images}
         beside = {path: [name for name in names if name in present] for path, names in beside.items()}
         used = {*images, *(name for names in beside.values() for name in names)}
-        self.ignore(path for path in files if path not in used)
+        self.ignore(path for path in self.location.files if path not in used)
         yield from self._items(images, beside)
 
     def read(self, item: SourceItem) -> RawRecord:

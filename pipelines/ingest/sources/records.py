@@ -35,10 +35,10 @@ class Records(Source):
             for path in location.files
         )
 
-    def scan(self, files: tuple[str, ...]) -> Iterator[SourceItem | RefusedItem]:
+    def scan(self) -> Iterator[SourceItem | RefusedItem]:
         """Yield one item a folder that holds files, sorted by path."""
-        visible = [path for path in files if not is_hidden(path)]
-        self.ignore(path for path in files if is_hidden(path))
+        visible = [path for path in self.location.files if not is_hidden(path)]
+        self.ignore(path for path in self.location.files if is_hidden(path))
         in_folders = sorted(visible, key=lambda path: (posixpath.dirname(path), path))
         for folder, group in groupby(in_folders, posixpath.dirname):
             paths = list(group)

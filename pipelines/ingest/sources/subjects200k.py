@@ -49,11 +49,11 @@ class Subjects200K(Source):
     @classmethod
     def matches(cls, location: Location) -> bool:
         """Return whether any file is parquet."""
-        return any(extension_of(path) == ".parquet" for path in location.files)
+        return any(extension_of(path) == ".parquet" and not is_hidden(path) for path in location.files)
 
-    def scan(self, files: tuple[str, ...]) -> Iterator[SourceItem | RefusedItem]:
+    def scan(self) -> Iterator[SourceItem | RefusedItem]:
         """Yield one item a row, file by file."""
-        for path in files:
+        for path in self.location.files:
             if is_hidden(path) or not (extension_of(path) == ".parquet" or self.location.is_file):
                 self.ignore([path])
             elif (refused := self.files.refusal(path, clean_name(path))) is not None:

@@ -38,11 +38,11 @@ class WebDataset(Source):
     @classmethod
     def matches(cls, location: Location) -> bool:
         """Return whether any file is a tar."""
-        return any(_is_tar(path) for path in location.files)
+        return any(_is_tar(path) and not is_hidden(path) for path in location.files)
 
-    def scan(self, files: tuple[str, ...]) -> Iterator[SourceItem | RefusedItem]:
+    def scan(self) -> Iterator[SourceItem | RefusedItem]:
         """Yield one item a key, tar by tar in the order of their paths."""
-        for path in files:
+        for path in self.location.files:
             if is_hidden(path) or not (_is_tar(path) or self.location.is_file):
                 self.ignore([path])
             elif path.lower().endswith(_COMPRESSED):
