@@ -66,8 +66,10 @@ class Location:
             wanted = re.compile("|".join(f"(?:{glob_regex(pattern)})" for pattern in expand_braces(self._pattern)))
             found = [path for path in found if wanted.fullmatch(path)]
             if not found:
-                raise SourceError(f"nothing matches {self.spec}; expected files below {self.folder.shown()}; "
-                                  "check the pattern, and quote it in the shell")  # fmt: skip
+                raise SourceError(
+                    f"nothing matches {self.spec}; expected files below {self.folder.shown()}; "
+                    "check the pattern, and quote it in the shell"
+                )
         return tuple(found)
 
     def _is_output(self, path: str) -> bool:
@@ -85,8 +87,9 @@ class Location:
             return _folder(parent or "/")
         magic = _MAGIC.search(place)
         if magic is None or "/" not in place[: magic.start()]:
-            raise SourceError(f"{self.spec} does not exist; expected a file, a folder, a pattern or an fsspec URL; "
-                              "check the path")  # fmt: skip
+            raise SourceError(
+                f"{self.spec} does not exist; expected a file, a folder, a pattern or an fsspec URL; check the path"
+            )
         fixed = place[: magic.start()].rsplit("/", 1)[0]
         self._pattern = place[len(fixed) + 1 :]
         root = _folder(fixed or "/")

@@ -84,8 +84,10 @@ class Planner:
         self._report.ignored = self._source.ignored
         spec, examples = self._source.location.spec, ", ".join(self._source.ignored_examples) or "no files at all"
         if not seen:
-            raise SourceError(f"{spec} holds nothing of the kind {self._source.kind!r} (found: {examples}); "
-                              "check the path, or name another --kind")  # fmt: skip
+            raise SourceError(
+                f"{spec} holds nothing of the kind {self._source.kind!r} (found: {examples}); "
+                "check the path, or name another --kind"
+            )
         if self._source.ignored:
             logger.info("%d files of %s are no part of such a source: %s …", self._source.ignored, spec, examples)
 
@@ -105,11 +107,24 @@ class Planner:
             return None
         fingerprint = f"{self._place}-{content}"
         if isinstance(verdict, RefusedItem):
-            return PlannedItem(ordinal=ordinal, label=label, fingerprint=fingerprint, name=verdict.name,
-                               error=verdict.error, message=verdict.message)  # fmt: skip
+            return PlannedItem(
+                ordinal=ordinal,
+                label=label,
+                fingerprint=fingerprint,
+                name=verdict.name,
+                error=verdict.error,
+                message=verdict.message,
+            )
         self._remember(verdict)
-        return PlannedItem(ordinal=ordinal, label=label, fingerprint=fingerprint, name=verdict.name, key=verdict.key,
-                           sha256=verdict.sha256, locator=verdict.locator)  # fmt: skip
+        return PlannedItem(
+            ordinal=ordinal,
+            label=label,
+            fingerprint=fingerprint,
+            name=verdict.name,
+            key=verdict.key,
+            sha256=verdict.sha256,
+            locator=verdict.locator,
+        )
 
     def _compare(self, found: SourceItem) -> SourceItem | RefusedItem | None:
         """Return the item itself if it is new, None if it is there already, or why it must stay out."""
@@ -119,8 +134,12 @@ class Planner:
             return None
         copy_of = self._key_of.get(digest)
         if known is not None and known != digest:
-            return _refuse(found, "conflict", f"key {found.key!r} is already present with other content; rename it in "
-                                              "the source, or ingest it into another dataset")  # fmt: skip
+            return _refuse(
+                found,
+                "conflict",
+                f"key {found.key!r} is already present with other content; rename it in "
+                "the source, or ingest it into another dataset",
+            )
         if copy_of is None:
             return found
         self._report.duplicates += 1

@@ -59,7 +59,7 @@ def ingest(
     --------
     >>> from graph200k.session import write_session
     >>> with write_session("data/photos", shard_size=1000) as session:  # doctest: +SKIP
-    ...     report = ingest(session, "~/photos", IngestOptions())
+    ...     report = ingest(session, "photos/", IngestOptions())
     """
     report = resume_ingest(session, options, on_progress)
     _seal_leftovers(session)
@@ -105,8 +105,10 @@ def _check_source(session: Session, plan: Plan) -> None:
     try:
         Location(plan.header.absolute)
     except SourceError as error:
-        raise SourceError(f"an unfinished ingest needs its source, but {error}; bring it back and run again, or give "
-                          f"up the rest of it by removing {session.folder.shown(PLAN)}") from None  # fmt: skip
+        raise SourceError(
+            f"an unfinished ingest needs its source, but {error}; bring it back and run again, or give "
+            f"up the rest of it by removing {session.folder.shown(PLAN)}"
+        ) from None
 
 
 def _seal_leftovers(session: Session) -> None:
@@ -123,8 +125,13 @@ def _carry_out(session: Session, workers: int, report: IngestReport, on_progress
     assert plan is not None
     _Execution(session, plan, report, on_progress).run(workers)
     _forget_mended(session, plan)
-    entry = SourceEntry(location=plan.header.spec, kind=plan.header.kind, first_shard=plan.header.first_shard,
-                        shards=len(plan.shards), items=plan.count)  # fmt: skip
+    entry = SourceEntry(
+        location=plan.header.spec,
+        kind=plan.header.kind,
+        first_shard=plan.header.first_shard,
+        shards=len(plan.shards),
+        items=plan.count,
+    )
     if entry not in session.manifest.sources:
         session.save_manifest(session.manifest.updated(sources=(*session.manifest.sources, entry)))
     session.settle()
@@ -168,8 +175,15 @@ class _Execution:
 
     def _unit(self, number: int, items: list[PlannedItem]) -> Unit:
         header = self._plan.header
-        return Unit(data=self._session.folder.url, run=self._session.run, kind=header.kind, location=header.absolute,
-                    limits=header.limits, shard=number, items=items)  # fmt: skip
+        return Unit(
+            data=self._session.folder.url,
+            run=self._session.run,
+            kind=header.kind,
+            location=header.absolute,
+            limits=header.limits,
+            shard=number,
+            items=items,
+        )
 
     def _seal(self, number: int) -> None:
         rows = _part_rows(self._session, number)

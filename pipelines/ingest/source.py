@@ -160,7 +160,7 @@ class Source(ABC):
     def __init__(self, location: Location, limits: Limits) -> None:
         self.location = location
         self.limits = limits
-        self.files = FileReader(location)
+        self.reader = FileReader(location)
         self.ignored = 0
         """Files that a scan met and that are no part of such a source."""
         self.ignored_examples: list[str] = []
@@ -210,8 +210,10 @@ def find_kind(location: Location) -> str:
     for name in sorted(SOURCES, key=lambda kind: -SOURCES[kind].specificity):
         if SOURCES[name].matches(location):
             return name
-    raise SourceError(f"{location.spec} holds nothing that can be ingested; expected one of: {', '.join(SOURCES)}; "
-                      "check the path, or say what it is with --kind")  # fmt: skip
+    raise SourceError(
+        f"{location.spec} holds nothing that can be ingested; expected one of: {', '.join(SOURCES)}; "
+        "check the path, or say what it is with --kind"
+    )
 
 
 @lru_cache(maxsize=4)

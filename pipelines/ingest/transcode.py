@@ -24,10 +24,7 @@ def transcode(record: RawRecord, key: str, ordinal: int, limits: Limits) -> tupl
     """
     target, data = _encode(record.target, limits)
     height, width = target.shape[:2]
-    rows = [
-        PartRow(ordinal=ordinal, key=key, annotator=SOURCE, node="target", width=width, height=height,
-                data=data)
-    ]  # fmt: skip
+    rows = [PartRow(ordinal=ordinal, key=key, annotator=SOURCE, node="target", width=width, height=height, data=data)]
     problems = list(record.problems)
     seen: set[MemberId] = set()
     for image in record.annotations:
@@ -59,14 +56,24 @@ def _annotation_row(
         expected = f"expected the target's {size[1]}×{size[0]} px: a map of another size does not lie over its image"
         raise RefusedError("size_mismatch", f"{width}×{height} px; {expected}")
     usable = _is_usable(entry, pixels, quality) if image.usable is None else image.usable
-    known = image.provenance or Provenance(node=image.node, variant=image.variant, role=image.role,
-                                           annotator=image.annotator)  # fmt: skip
+    known = image.provenance or Provenance(
+        node=image.node, variant=image.variant, role=image.role, annotator=image.annotator
+    )
     provenance = known.model_copy(update={"usable": usable})
     return PartRow(
-        ordinal=ordinal, key=key, annotator=image.annotator, node=image.node, variant=image.variant, role=image.role,
-        width=width, height=height, fingerprint=image.fingerprint, usable=usable,
-        provenance=provenance.model_dump_json(), data=data,
-    )  # fmt: skip
+        ordinal=ordinal,
+        key=key,
+        annotator=image.annotator,
+        node=image.node,
+        variant=image.variant,
+        role=image.role,
+        width=width,
+        height=height,
+        fingerprint=image.fingerprint,
+        usable=usable,
+        provenance=provenance.model_dump_json(),
+        data=data,
+    )
 
 
 def _is_usable(entry: NodeType, pixels: np.ndarray, quality: Quality) -> bool:

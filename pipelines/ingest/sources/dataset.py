@@ -52,8 +52,16 @@ class ExistingDataset(Source):
         if info.key != item.key or not info.origin.sha256.startswith(item.sha256):
             raise SourceError(f"record {item.key!r} changed while it was being ingested; run again")
         target, *annotations = images
-        return RawRecord(target=target, annotations=annotations, text=info.text, quality=info.quality,
-                         origin=info.origin, boxes=info.boxes, edits=info.edits, problems=problems)  # fmt: skip
+        return RawRecord(
+            target=target,
+            annotations=annotations,
+            text=info.text,
+            quality=info.quality,
+            origin=info.origin,
+            boxes=info.boxes,
+            edits=info.edits,
+            problems=problems,
+        )
 
     def _dataset(self) -> Dataset:
         if not hasattr(self, "_opened"):
@@ -82,6 +90,14 @@ class ExistingDataset(Source):
 
 
 def _raw(member: Member, data: bytes, provenance: Provenance | None) -> RawImage:
-    return RawImage(node=member.node, variant=member.variant, role=member.role, data=data, name=member.node,
-                    annotator=member.annotator, fingerprint=member.fingerprint, provenance=provenance,
-                    usable=member.usable)  # fmt: skip
+    return RawImage(
+        node=member.node,
+        variant=member.variant,
+        role=member.role,
+        data=data,
+        name=member.node,
+        annotator=member.annotator,
+        fingerprint=member.fingerprint,
+        provenance=provenance,
+        usable=member.usable,
+    )

@@ -20,7 +20,7 @@ from pipelines.ingest.source import (
     SourceItem,
     clean_name,
     origin_of,
-)  # fmt: skip
+)
 from pipelines.ingest.text import read_words
 
 SIDECARS = (".json", ".txt")
@@ -57,10 +57,11 @@ class Images(Source):
     def read(self, item: SourceItem) -> RawRecord:
         """Return the image and its captions; a caption that cannot be read is a problem of its own."""
         path, sidecars = str(item.locator["path"]), item.locator["sidecars"]
-        data = self.files.read(path)
+        data = self.reader.read(path)
         assert isinstance(sidecars, Sequence)
-        words, problems = read_words({posixpath.basename(str(name)): str(name) for name in sidecars},
-                                     self.files.read, self.limits)  # fmt: skip
+        words, problems = read_words(
+            {posixpath.basename(str(name)): str(name) for name in sidecars}, self.reader.read, self.limits
+        )
         return RawRecord(
             target=RawImage(node="target", data=data, name=path),
             text=words.text,
@@ -86,10 +87,10 @@ class Images(Source):
 
     def _item(self, path: str, sidecars: list[str]) -> SourceItem | RefusedItem:
         name = clean_name(path)
-        if (refused := self.files.refusal(path, name, self.limits.max_bytes)) is not None:
+        if (refused := self.reader.refusal(path, name, self.limits.max_bytes)) is not None:
             return refused
         try:
-            digest = hashlib.sha256(self.files.read(path)).hexdigest()
+            digest = hashlib.sha256(self.reader.read(path)).hexdigest()
         except SourceError as error:
             return RefusedItem(name=name, error="unreadable", message=str(error))
         locator = {"path": path, "sidecars": sidecars}

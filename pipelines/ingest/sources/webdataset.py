@@ -56,13 +56,19 @@ class WebDataset(Source):
         path, members = str(item.locator["tar"]), item.locator["members"]
         assert isinstance(members, Sequence)
         places = {member[0]: (int(member[1]), int(member[2])) for member in members}
-        return assemble(item, list(places), lambda name: self.files.read_range(path, *places[name]), kind=self.kind,
-                        limits=self.limits, lone_image_is_target=True)  # fmt: skip
+        return assemble(
+            item,
+            list(places),
+            lambda name: self.reader.read_range(path, *places[name]),
+            kind=self.kind,
+            limits=self.limits,
+            lone_image_is_target=True,
+        )
 
     def _scan_tar(self, path: str) -> Iterator[SourceItem | RefusedItem]:
         """Yield the items of one tar: a run of equal keys each."""
         shown = clean_name(path)
-        if (refused := self.files.refusal(path, shown)) is not None:
+        if (refused := self.reader.refusal(path, shown)) is not None:
             yield refused
             return
         closed: set[str] = set()
@@ -109,11 +115,12 @@ class WebDataset(Source):
         places = sample.places()
         found = sort_out(list(places), lone_image_is_target=True)
         self.ignore(f"{path}/{sample.key}.{other}" for other in found.others)
-        data = self.files.read_range(path, *places[found.target])
+        data = self.reader.read_range(path, *places[found.target])
         digest = hashlib.sha256(data).hexdigest()
         members = [(member, *place) for member, place in places.items()]
-        return SourceItem(name=name, key=sanitise_key(sample.key), sha256=digest,
-                          locator={"tar": path, "members": members})  # fmt: skip
+        return SourceItem(
+            name=name, key=sanitise_key(sample.key), sha256=digest, locator={"tar": path, "members": members}
+        )
 
 
 class _Sample:

@@ -214,9 +214,17 @@ def test_what_a_killed_annotator_had_finished_survives_an_ingest(tmp_path: Path)
     Image.fromarray(picture(1)).save(source / "a.png")
     key = run_ingest(source, data).dataset.keys[0]
     lines = np.eye(48, 64, dtype=np.uint8) * 255
-    row = PartRow(ordinal=0, key=key, annotator="canny", node="canny", width=64, height=48, fingerprint="f",
-                  provenance=Provenance(node="canny", annotator="canny").model_dump_json(),
-                  data=encode_image(lines, Codec.PNG))  # fmt: skip
+    row = PartRow(
+        ordinal=0,
+        key=key,
+        annotator="canny",
+        node="canny",
+        width=64,
+        height=48,
+        fingerprint="f",
+        provenance=Provenance(node="canny", annotator="canny").model_dump_json(),
+        data=encode_image(lines, Codec.PNG),
+    )
     with pytest.raises(_StopError), write_session(str(data), shard_size=50) as session:
         write_part(session.folder, session.run, 0, "canny", [row])
         raise _StopError
