@@ -26,7 +26,6 @@ TEMPORARY = ".tmp-"
 _UNWRITABLE = {
     errno.ENOSPC: "no space left",
     errno.EDQUOT: "disk quota exceeded",
-    errno.EFBIG: "the file would be larger than is allowed here",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.EPERM: "operation not permitted",

@@ -25,6 +25,8 @@ class Location:
     spec
         Path or URL of a file or folder, or a pattern: ``*``, ``?``, ``[ab]``, ``**`` over folders, ``{a,b}``,
         ``{000..012}``. A pattern that matches a folder stands for all files in it.
+    output
+        Folder whose files are no part of the source: a dataset is often written below its own photographs.
 
     Raises
     ------
@@ -32,8 +34,9 @@ class Location:
         If there is nothing, or the file system is unknown or lacks its library.
     """
 
-    def __init__(self, spec: str) -> None:
+    def __init__(self, spec: str, output: Folder | None = None) -> None:
         self.spec = spec
+        self._output = output
         self.absolute = spec if "://" in spec else os.path.abspath(spec)
         """The same place from any working folder."""
         self._pattern: str | None = None
@@ -58,21 +61,21 @@ class Location:
         """Sorted relative paths of all files."""
         if self._single is not None:
             return (self._single,)
-        found = self.folder.walk()
+        found = [path for path in self.folder.walk() if not self._is_output(path)]
         if self._pattern is not None:
             wanted = re.compile("|".join(f"(?:{glob_regex(pattern)})" for pattern in expand_braces(self._pattern)))
             found = [path for path in found if wanted.fullmatch(path)]
             if not found:
-                raise SourceError(f"nothing matches {self.spec}; expected files below {self.folder.shown()}; "
-                                  "check the pattern, and quote it in the shell")  # fmt: skip
+                raise SourceError(
+                    f"nothing matches {self.spec}; expected files below {self.folder.shown()}; "
+                    "check the pattern, and quote it in the shell"
+                )
         return tuple(found)
 
-    def files_outside(self, output: Folder) -> tuple[str, ...]:
-        """Return :attr:`files` without those in ``output``: a dataset is often written below its own source."""
-        prefix = output.path().rstrip("/") + "/"
-        if output.is_local != self.folder.is_local:
-            return self.files
-        return tuple(path for path in self.files if not self.folder.path(path).startswith(prefix))
+    def _is_output(self, path: str) -> bool:
+        if self._output is None or self._output.is_local != self.folder.is_local:
+            return False
+        return self.folder.path(path).startswith(self._output.path().rstrip("/") + "/")
 
     def _open(self) -> Folder:
         place = self.absolute.rstrip("/") or "/"
@@ -84,8 +87,9 @@ class Location:
             return _folder(parent or "/")
         magic = _MAGIC.search(place)
         if magic is None or "/" not in place[: magic.start()]:
-            raise SourceError(f"{self.spec} does not exist; expected a file, a folder, a pattern or an fsspec URL; "
-                              "check the path")  # fmt: skip
+            raise SourceError(
+                f"{self.spec} does not exist; expected a file, a folder, a pattern or an fsspec URL; check the path"
+            )
         fixed = place[: magic.start()].rsplit("/", 1)[0]
         self._pattern = place[len(fixed) + 1 :]
         root = _folder(fixed or "/")
@@ -98,7 +102,7 @@ def _folder(url: str) -> Folder:
     try:
         return Folder(url)
     except DatasetError as error:
-        raise SourceError(str(error)) from error
+        raise SourceError(str(error)) from None
 
 
 def expand_braces(pattern: str) -> list[str]:

@@ -91,8 +91,10 @@ def _take_variant(entry: NodeType, name: str, rest: list[str]) -> int | None:
             raise RefusedError("unknown_name", f"{name!r}: {entry.name} has no numbered variants; drop the number")
         return None
     if not numbered or len(rest[0]) > len(str(MAX_VARIANT)):
-        raise RefusedError("unknown_name", f"{name!r}: {entry.name} has numbered variants, 0 to {MAX_VARIANT}; "
-                                           f"expected {entry.name}.0 and so on")  # fmt: skip
+        raise RefusedError(
+            "unknown_name",
+            f"{name!r}: {entry.name} has numbered variants, 0 to {MAX_VARIANT}; expected {entry.name}.0 and so on",
+        )
     return int(rest.pop(0))
 
 

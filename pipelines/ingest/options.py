@@ -42,7 +42,7 @@ class IngestReport:
     """New failures by class; each is a row of ``failures.parquet``."""
     duplicates: int = 0
     """Exact copies met in this run, of each other or of what the dataset holds."""
-    dropped: int = 0
+    dropped_duplicates: int = 0
     """Those of them that were left out."""
     already_present: int = 0
     """Items that the dataset holds already."""

@@ -103,8 +103,10 @@ class Plan:
             limits = Limits(**fields.pop("limits"))
             return cls(folder, Header(**fields, limits=limits), count)
         except (TypeError, KeyError):
-            raise DatasetError(f"{folder.shown(PLAN)} is of another release; finish that ingest with it, or remove "
-                               "the file to give up what it had left to do") from None  # fmt: skip
+            raise DatasetError(
+                f"{folder.shown(PLAN)} is of another release; finish that ingest with it, or remove "
+                "the file to give up what it had left to do"
+            ) from None
 
     @property
     def shards(self) -> range:

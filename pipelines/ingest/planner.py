@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 from graph200k.commit import list_shards
+from graph200k.errors import SourceError
 from graph200k.failures import read_failures
 from graph200k.manifest import Manifest
 from graph200k.parts import PARTS, list_parts
@@ -15,6 +17,8 @@ from pipelines.ingest.failure import ANNOTATOR, DECIDED_IN_PLAN, content_fingerp
 from pipelines.ingest.options import IngestReport
 from pipelines.ingest.plan import PlannedItem
 from pipelines.ingest.source import RefusedItem, Source, SourceItem
+
+logger = logging.getLogger(__name__)
 
 
 def first_free_shard(folder: Folder, manifest: Manifest) -> int:
@@ -39,8 +43,6 @@ class Planner:
         The dataset, with its tables up to date.
     source
         The source.
-    files
-        The files to scan.
     dedup
         Whether exact copies are left out.
     report
@@ -65,15 +67,29 @@ class Planner:
         self._place_of = {failure.key: failure.fingerprint.partition("-")[0] for failure in on_file}
         self._failed = {(failure.key, failure.fingerprint.partition("-")[2]): failure.error for failure in on_file}
 
-    def items(self, files: tuple[str, ...], shard_size: int) -> Iterator[PlannedItem]:
-        """Yield what is new in the source, in its order."""
-        count = 0
-        for found in self._source.scan(files):
+    def items(self, shard_size: int) -> Iterator[PlannedItem]:
+        """Yield what is new in the source, in its order.
+
+        Raises
+        ------
+        SourceError
+            If it holds nothing of its kind at all.
+        """
+        count = seen = 0
+        for seen, found in enumerate(self._source.scan(), 1):  # noqa: B007
             planned = self._judge(found, count % shard_size)
             if planned is not None:
                 count += 1
                 yield planned
-        self._report.ignored = len(self._source.ignored)
+        self._report.ignored = self._source.ignored
+        spec, examples = self._source.location.spec, ", ".join(self._source.ignored_examples) or "no files at all"
+        if not seen:
+            raise SourceError(
+                f"{spec} holds nothing of the kind {self._source.kind!r} (found: {examples}); "
+                "check the path, or name another --kind"
+            )
+        if self._source.ignored:
+            logger.info("%d files of %s are no part of such a source: %s …", self._source.ignored, spec, examples)
 
     def _judge(self, found: SourceItem | RefusedItem, ordinal: int) -> PlannedItem | None:
         verdict: SourceItem | RefusedItem | None = found
@@ -91,11 +107,24 @@ class Planner:
             return None
         fingerprint = f"{self._place}-{content}"
         if isinstance(verdict, RefusedItem):
-            return PlannedItem(ordinal=ordinal, label=label, fingerprint=fingerprint, name=verdict.name,
-                               error=verdict.error, message=verdict.message)  # fmt: skip
+            return PlannedItem(
+                ordinal=ordinal,
+                label=label,
+                fingerprint=fingerprint,
+                name=verdict.name,
+                error=verdict.error,
+                message=verdict.message,
+            )
         self._remember(verdict)
-        return PlannedItem(ordinal=ordinal, label=label, fingerprint=fingerprint, name=verdict.name, key=verdict.key,
-                           sha256=verdict.sha256, locator=verdict.locator)  # fmt: skip
+        return PlannedItem(
+            ordinal=ordinal,
+            label=label,
+            fingerprint=fingerprint,
+            name=verdict.name,
+            key=verdict.key,
+            sha256=verdict.sha256,
+            locator=verdict.locator,
+        )
 
     def _compare(self, found: SourceItem) -> SourceItem | RefusedItem | None:
         """Return the item itself if it is new, None if it is there already, or why it must stay out."""
@@ -105,13 +134,17 @@ class Planner:
             return None
         copy_of = self._key_of.get(digest)
         if known is not None and known != digest:
-            return _refuse(found, "conflict", f"key {found.key!r} is already present with other content; rename it in "
-                                              "the source, or ingest it into another dataset")  # fmt: skip
+            return _refuse(
+                found,
+                "conflict",
+                f"key {found.key!r} is already present with other content; rename it in "
+                "the source, or ingest it into another dataset",
+            )
         if copy_of is None:
             return found
         self._report.duplicates += 1
         if self._dedup or known is not None:
-            self._report.dropped += 1
+            self._report.dropped_duplicates += 1
             return _refuse(found, "duplicate", f"same bytes as {copy_of!r}")
         return found
 

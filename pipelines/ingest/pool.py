@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import islice
 from multiprocessing import connection
 
+from graph200k.errors import PlanError
 from graph200k.storage import Folder
 from pipelines.ingest.plan import PlannedItem
 from pipelines.ingest.work import Unit, UnitResult, run_unit, write_failure
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 DEATHS_ALLOWED = 2
 """Deaths after which an item is given up: one may be the fault of a neighbour, or of somebody short of memory."""
 
+DEATHS_IN_A_ROW = 8
+"""Items given up one after another that say the machine is at fault, not the items."""
+
 
 def run_units(units: Iterable[Unit], workers: int) -> Iterator[tuple[Unit, UnitResult]]:
     """Yield every unit when its parts are written, in order of completion.
@@ -30,6 +34,8 @@ def run_units(units: Iterable[Unit], workers: int) -> Iterator[tuple[Unit, UnitR
     ------
     OutputError
         If a part cannot be written; what is finished stays.
+    PlanError
+        If workers die of everything.
     """
     if workers == 1:
         for unit in units:
@@ -74,19 +80,25 @@ def _submit(pool: ProcessPoolExecutor, unit: Unit) -> Future[UnitResult]:
 
 def _run_one_by_one(unit: Unit) -> UnitResult:
     """Run a unit's items alone, so that a death names its item."""
-    failed = 0
+    failed = in_a_row = 0
     pool = _pool(1)
     try:
         for item in unit.items:
             for death in range(1, DEATHS_ALLOWED + 1):
                 try:
                     failed += pool.submit(run_unit, replace(unit, items=[item])).result().failed
+                    in_a_row = 0
                     break
                 except BrokenProcessPool:
                     pool = _pool(1)
                     if death == DEATHS_ALLOWED:
                         _give_up(unit, item)
-                        failed += 1
+                        failed, in_a_row = failed + 1, in_a_row + 1
+            if in_a_row == DEATHS_IN_A_ROW:
+                raise PlanError(
+                    f"the workers died of {in_a_row} items in a row, the last of them {item.name!r}; expected some to "
+                    "live: free memory, or see what ends them with --workers 1, then run again to go on after these"
+                )
     finally:
         pool.shutdown(cancel_futures=True)
     return UnitResult(len(unit.items), failed)

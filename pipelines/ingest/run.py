@@ -59,10 +59,13 @@ def ingest(
     --------
     >>> from graph200k.session import write_session
     >>> with write_session("data/photos", shard_size=1000) as session:  # doctest: +SKIP
-    ...     report = ingest(session, "~/photos", IngestOptions())
+    ...     report = ingest(session, "photos/", IngestOptions())
     """
     report = resume_ingest(session, options, on_progress)
-    location = Location(source)
+    _seal_leftovers(session)
+    if session.found_unfinished or session.sealed:
+        session.settle()
+    location = Location(source, session.folder)
     kind = options.kind or find_kind(location)
     header = Header(
         kind=kind,
@@ -74,14 +77,13 @@ def ingest(
     )
     remove_parts_from(session.folder, header.first_shard)
     planner = Planner(session.folder, SOURCES[kind](location, options.limits), dedup=options.dedup, report=report)
-    files = location.files_outside(session.folder)
-    if write_plan(session.folder, header, planner.items(files, header.shard_size)):
+    if write_plan(session.folder, header, planner.items(header.shard_size)):
         _carry_out(session, options.workers, report, on_progress)
     return report
 
 
 def resume_ingest(session: Session, options: IngestOptions, on_progress: OnProgress | None = None) -> IngestReport:
-    """Finish an ingest that was interrupted, if there is one, and bring the tables up to date.
+    """Finish an ingest that was interrupted, if there is one.
 
     Whoever writes to a dataset does this first: a clean end of another session would throw the unfinished one away.
 
@@ -96,8 +98,6 @@ def resume_ingest(session: Session, options: IngestOptions, on_progress: OnProgr
         logger.warning("finishing the interrupted ingest of %s first (%d items)", plan.header.spec, plan.count)
         _check_source(session, plan)
         _carry_out(session, options.workers, report, on_progress)
-    if session.found_unfinished or session.sealed:
-        session.settle()
     return report
 
 
@@ -105,8 +105,10 @@ def _check_source(session: Session, plan: Plan) -> None:
     try:
         Location(plan.header.absolute)
     except SourceError as error:
-        raise SourceError(f"an unfinished ingest needs its source, but {error}; bring it back and run again, or give "
-                          f"up the rest of it by removing {session.folder.shown(PLAN)}") from None  # fmt: skip
+        raise SourceError(
+            f"an unfinished ingest needs its source, but {error}; bring it back and run again, or give "
+            f"up the rest of it by removing {session.folder.shown(PLAN)}"
+        ) from None
 
 
 def _carry_out(session: Session, workers: int, report: IngestReport, on_progress: OnProgress | None) -> None:
@@ -115,8 +117,13 @@ def _carry_out(session: Session, workers: int, report: IngestReport, on_progress
     assert plan is not None
     _Execution(session, plan, report, on_progress).run(workers)
     _forget_mended(session, plan)
-    entry = SourceEntry(location=plan.header.spec, kind=plan.header.kind, first_shard=plan.header.first_shard,
-                        shards=len(plan.shards), items=plan.count)  # fmt: skip
+    entry = SourceEntry(
+        location=plan.header.spec,
+        kind=plan.header.kind,
+        first_shard=plan.header.first_shard,
+        shards=len(plan.shards),
+        items=plan.count,
+    )
     if entry not in session.manifest.sources:
         session.save_manifest(session.manifest.updated(sources=(*session.manifest.sources, entry)))
     session.settle()
@@ -160,8 +167,15 @@ class _Execution:
 
     def _unit(self, number: int, items: list[PlannedItem]) -> Unit:
         header = self._plan.header
-        return Unit(data=self._session.folder.url, run=self._session.run, kind=header.kind, location=header.absolute,
-                    limits=header.limits, shard=number, items=items)  # fmt: skip
+        return Unit(
+            data=self._session.folder.url,
+            run=self._session.run,
+            kind=header.kind,
+            location=header.absolute,
+            limits=header.limits,
+            shard=number,
+            items=items,
+        )
 
     def _seal(self, number: int) -> None:
         rows = _part_rows(self._session, number)

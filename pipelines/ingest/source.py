@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar, TypeAlias
@@ -14,12 +14,14 @@ import numpy as np
 
 from graph200k.codecs import Limits
 from graph200k.errors import DatasetError, SourceError
-from graph200k.record import Box, Edit, Origin, Provenance, Quality, Text
+from graph200k.record import IMPORTED, Box, Edit, Origin, Provenance, Quality, Text
 from graph200k.registry import Registry
 from pipelines.ingest.location import Location
 
 Locator: TypeAlias = Mapping[str, str | int | Sequence[str] | Sequence[tuple[str, int, int]]]
 """Where the bytes of an item lie, in a source's own words; JSON, for it is written to the plan."""
+
+_EXAMPLES = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +68,7 @@ class RawImage:
     """Encoded bytes, or pixels (uint8, H×W×3 RGB) where the source had to cut them out of something."""
     name: str
     """File name, for messages."""
-    annotator: str = "imported"
+    annotator: str = IMPORTED
     fingerprint: str = ""
     provenance: Provenance | None = None
     """What is known about its making, None for nothing."""
@@ -158,9 +160,11 @@ class Source(ABC):
     def __init__(self, location: Location, limits: Limits) -> None:
         self.location = location
         self.limits = limits
-        self.files = FileReader(location)
-        self.ignored: list[str] = []
+        self.reader = FileReader(location)
+        self.ignored = 0
         """Files that a scan met and that are no part of such a source."""
+        self.ignored_examples: list[str] = []
+        """The first few of them."""
 
     @classmethod
     @abstractmethod
@@ -168,8 +172,15 @@ class Source(ABC):
         """Return whether ``location`` looks like a source of this kind."""
 
     @abstractmethod
-    def scan(self, files: tuple[str, ...]) -> Iterator[SourceItem | RefusedItem]:
-        """Yield all items among ``files`` in a fixed order; bytes are hashed, no pixel is decoded."""
+    def scan(self) -> Iterator[SourceItem | RefusedItem]:
+        """Yield all items in a fixed order; bytes are hashed, no pixel is decoded."""
+
+    def ignore(self, names: Iterable[str]) -> None:
+        """Count files that are no part of such a source; there may be one beside every image."""
+        for name in names:
+            self.ignored += 1
+            if len(self.ignored_examples) < _EXAMPLES:
+                self.ignored_examples.append(name)
 
     @abstractmethod
     def read(self, item: SourceItem) -> RawRecord:
@@ -199,8 +210,10 @@ def find_kind(location: Location) -> str:
     for name in sorted(SOURCES, key=lambda kind: -SOURCES[kind].specificity):
         if SOURCES[name].matches(location):
             return name
-    raise SourceError(f"{location.spec} holds nothing that can be ingested; expected one of: {', '.join(SOURCES)}; "
-                      "check the path, or say what it is with --kind")  # fmt: skip
+    raise SourceError(
+        f"{location.spec} holds nothing that can be ingested; expected one of: {', '.join(SOURCES)}; "
+        "check the path, or say what it is with --kind"
+    )
 
 
 @lru_cache(maxsize=4)

@@ -9,12 +9,9 @@ from graph200k.codecs import Limits, encode_image, is_blank, is_encoded_as, read
 from graph200k.commit import MemberId
 from graph200k.errors import UnsafeInputError
 from graph200k.parts import PartRow
-from graph200k.record import JSON_NODE, Provenance, Quality, RecordInfo, is_consistent
+from graph200k.record import JSON_NODE, SOURCE, Provenance, Quality, RecordInfo, is_consistent
 from pipelines.ingest.failure import RefusedError, failure_class
 from pipelines.ingest.source import Problem, RawImage, RawRecord
-
-SOURCE_ANNOTATOR = "source"
-"""Annotator of the target in the index."""
 
 
 def transcode(record: RawRecord, key: str, ordinal: int, limits: Limits) -> tuple[list[PartRow], list[Problem]]:
@@ -27,10 +24,7 @@ def transcode(record: RawRecord, key: str, ordinal: int, limits: Limits) -> tupl
     """
     target, data = _encode(record.target, limits)
     height, width = target.shape[:2]
-    rows = [
-        PartRow(ordinal=ordinal, key=key, annotator=SOURCE_ANNOTATOR, node="target", width=width, height=height,
-                data=data)
-    ]  # fmt: skip
+    rows = [PartRow(ordinal=ordinal, key=key, annotator=SOURCE, node="target", width=width, height=height, data=data)]
     problems = list(record.problems)
     seen: set[MemberId] = set()
     for image in record.annotations:
@@ -62,14 +56,24 @@ def _annotation_row(
         expected = f"expected the target's {size[1]}×{size[0]} px: a map of another size does not lie over its image"
         raise RefusedError("size_mismatch", f"{width}×{height} px; {expected}")
     usable = _is_usable(entry, pixels, quality) if image.usable is None else image.usable
-    known = image.provenance or Provenance(node=image.node, variant=image.variant, role=image.role,
-                                           annotator=image.annotator)  # fmt: skip
+    known = image.provenance or Provenance(
+        node=image.node, variant=image.variant, role=image.role, annotator=image.annotator
+    )
     provenance = known.model_copy(update={"usable": usable})
     return PartRow(
-        ordinal=ordinal, key=key, annotator=image.annotator, node=image.node, variant=image.variant, role=image.role,
-        width=width, height=height, fingerprint=image.fingerprint, usable=usable,
-        provenance=provenance.model_dump_json(), data=data,
-    )  # fmt: skip
+        ordinal=ordinal,
+        key=key,
+        annotator=image.annotator,
+        node=image.node,
+        variant=image.variant,
+        role=image.role,
+        width=width,
+        height=height,
+        fingerprint=image.fingerprint,
+        usable=usable,
+        provenance=provenance.model_dump_json(),
+        data=data,
+    )
 
 
 def _is_usable(entry: NodeType, pixels: np.ndarray, quality: Quality) -> bool:

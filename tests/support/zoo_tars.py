@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from graph200k.record import MAX_KEY_LENGTH
 from support.ingesting import picture
 
 Member = tuple[str, bytes]
@@ -128,7 +129,8 @@ TARS = [
     Tar("latin1.tar", _raw(_latin1()), ("o1-",)),
     Tar("folder-keys.tar", _tar(("train/0001.jpg", jpeg(20)), ("val/0001.jpg", jpeg(21))),
         ("train-0001-", "val-0001-")),
-    Tar("long-names.tar", _tar((f"{'q' * 200}.jpg", jpeg(22)), form=tarfile.GNU_FORMAT), ("q" * 55 + "-",)),
+    Tar("long-names.tar", _tar((f"{'q' * 200}.jpg", jpeg(22)), form=tarfile.GNU_FORMAT),
+        ("q" * (MAX_KEY_LENGTH - 9) + "-",)),
     Tar("pickles.tar", _tar(("r1.jpg", jpeg(23)), ("r1.pkl", b"cos\nsystem\n"), ("r1.pth", b"PK")), ("r1",),
         (("/r1 (.pkl)", "unsafe_input", "pickled"), ("/r1 (.pth)", "unsafe_input", "pickled"))),
     Tar("only-pickle.tar", _tar(("s1.pyd", b"cos\nsystem\n")), (), (("/s1", "bad_record", "no target image"),)),

@@ -25,7 +25,7 @@ class ExistingDataset(Source):
         """Return whether the folder has a ``dataset.json``."""
         return not location.is_file and location.folder.exists(MANIFEST)
 
-    def scan(self, files: tuple[str, ...]) -> Iterator[SourceItem | RefusedItem]:
+    def scan(self) -> Iterator[SourceItem | RefusedItem]:
         """Yield the records in the order of their shards.
 
         Raises
@@ -33,7 +33,7 @@ class ExistingDataset(Source):
         SourceError
             If the dataset is the one being written.
         """
-        if not files:
+        if not self.location.files:
             raise SourceError(f"{self.location.spec} is the dataset being written; expected another one as the source")
         table = read_records(self.location.folder)
         columns = (table.column(name).to_pylist() for name in ("key", "source_hash"))
@@ -52,8 +52,16 @@ class ExistingDataset(Source):
         if info.key != item.key or not info.origin.sha256.startswith(item.sha256):
             raise SourceError(f"record {item.key!r} changed while it was being ingested; run again")
         target, *annotations = images
-        return RawRecord(target=target, annotations=annotations, text=info.text, quality=info.quality,
-                         origin=info.origin, boxes=info.boxes, edits=info.edits, problems=problems)  # fmt: skip
+        return RawRecord(
+            target=target,
+            annotations=annotations,
+            text=info.text,
+            quality=info.quality,
+            origin=info.origin,
+            boxes=info.boxes,
+            edits=info.edits,
+            problems=problems,
+        )
 
     def _dataset(self) -> Dataset:
         if not hasattr(self, "_opened"):
@@ -82,6 +90,14 @@ class ExistingDataset(Source):
 
 
 def _raw(member: Member, data: bytes, provenance: Provenance | None) -> RawImage:
-    return RawImage(node=member.node, variant=member.variant, role=member.role, data=data, name=member.node,
-                    annotator=member.annotator, fingerprint=member.fingerprint, provenance=provenance,
-                    usable=member.usable)  # fmt: skip
+    return RawImage(
+        node=member.node,
+        variant=member.variant,
+        role=member.role,
+        data=data,
+        name=member.node,
+        annotator=member.annotator,
+        fingerprint=member.fingerprint,
+        provenance=provenance,
+        usable=member.usable,
+    )

@@ -27,7 +27,7 @@ from pipelines.ingest.source import (
     SourceItem,
     clean_name,
     origin_of,
-)  # fmt: skip
+)
 from pipelines.ingest.text import clean_text, quality_from
 
 COLUMNS = ("image", "collection", "quality_assessment", "description")
@@ -49,14 +49,14 @@ class Subjects200K(Source):
     @classmethod
     def matches(cls, location: Location) -> bool:
         """Return whether any file is parquet."""
-        return any(extension_of(path) == ".parquet" for path in location.files)
+        return any(extension_of(path) == ".parquet" and not is_hidden(path) for path in location.files)
 
-    def scan(self, files: tuple[str, ...]) -> Iterator[SourceItem | RefusedItem]:
+    def scan(self) -> Iterator[SourceItem | RefusedItem]:
         """Yield one item a row, file by file."""
-        for path in files:
+        for path in self.location.files:
             if is_hidden(path) or not (extension_of(path) == ".parquet" or self.location.is_file):
-                self.ignored.append(path)
-            elif (refused := self.files.refusal(path, clean_name(path))) is not None:
+                self.ignore([path])
+            elif (refused := self.reader.refusal(path, clean_name(path))) is not None:
                 yield refused
             else:
                 yield from self._scan_file(path)
@@ -86,8 +86,9 @@ class Subjects200K(Source):
                 _check_columns(parquet.schema_arrow)
                 for group in range(parquet.num_row_groups):
                     for place, image in enumerate(_images(parquet, group)):
-                        yield _item(f"{shown}/{count}", f"{stem}-{count}", image,
-                                    {"path": path, "group": group, "place": place})  # fmt: skip
+                        yield _item(
+                            f"{shown}/{count}", f"{stem}-{count}", image, {"path": path, "group": group, "place": place}
+                        )
                         count += 1
         except RefusedError as error:
             yield RefusedItem(name=shown, error=error.error, message=str(error))
@@ -132,8 +133,11 @@ def split_pair(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     side = height - 2 * padding
     # Real padding is a few pixels; a large one is some other picture whose sides happen to fit.
     if padding < 0 or padding > height // 8:
-        raise RefusedError("bad_image", f"{width}×{height} px is no pair of pictures; expected two squares side "
-                                        "by side with equal padding, such as 1048×528")  # fmt: skip
+        raise RefusedError(
+            "bad_image",
+            f"{width}×{height} px is no pair of pictures; expected two squares side "
+            "by side with equal padding, such as 1048×528",
+        )
     left, right = padding, side + 2 * padding
     rows = slice(padding, padding + side)
     return image[rows, left : left + side].copy(), image[rows, right : right + side].copy()
@@ -141,8 +145,11 @@ def split_pair(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _check_columns(schema: pa.Schema) -> None:
     if missing := [name for name in COLUMNS if name not in schema.names]:
-        raise RefusedError("bad_record", f"lacks the columns {', '.join(missing)}; has {', '.join(schema.names[:12])}; "
-                                         "expected those of Subjects200K")  # fmt: skip
+        raise RefusedError(
+            "bad_record",
+            f"lacks the columns {', '.join(missing)}; has {', '.join(schema.names[:12])}; "
+            "expected those of Subjects200K",
+        )
     kind = schema.field("image").type
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         kind = kind.field("bytes").type

@@ -38,13 +38,13 @@ class WebDataset(Source):
     @classmethod
     def matches(cls, location: Location) -> bool:
         """Return whether any file is a tar."""
-        return any(_is_tar(path) for path in location.files)
+        return any(_is_tar(path) and not is_hidden(path) for path in location.files)
 
-    def scan(self, files: tuple[str, ...]) -> Iterator[SourceItem | RefusedItem]:
+    def scan(self) -> Iterator[SourceItem | RefusedItem]:
         """Yield one item a key, tar by tar in the order of their paths."""
-        for path in files:
+        for path in self.location.files:
             if is_hidden(path) or not (_is_tar(path) or self.location.is_file):
-                self.ignored.append(path)
+                self.ignore([path])
             elif path.lower().endswith(_COMPRESSED):
                 message = "a compressed tar has no offsets to read by; expected a plain .tar: decompress it first"
                 yield RefusedItem(name=clean_name(path), error="unreadable", message=message)
@@ -56,13 +56,19 @@ class WebDataset(Source):
         path, members = str(item.locator["tar"]), item.locator["members"]
         assert isinstance(members, Sequence)
         places = {member[0]: (int(member[1]), int(member[2])) for member in members}
-        return assemble(item, list(places), lambda name: self.files.read_range(path, *places[name]), kind=self.kind,
-                        limits=self.limits, lone_image_is_target=True)  # fmt: skip
+        return assemble(
+            item,
+            list(places),
+            lambda name: self.reader.read_range(path, *places[name]),
+            kind=self.kind,
+            limits=self.limits,
+            lone_image_is_target=True,
+        )
 
     def _scan_tar(self, path: str) -> Iterator[SourceItem | RefusedItem]:
         """Yield the items of one tar: a run of equal keys each."""
         shown = clean_name(path)
-        if (refused := self.files.refusal(path, shown)) is not None:
+        if (refused := self.reader.refusal(path, shown)) is not None:
             yield refused
             return
         closed: set[str] = set()
@@ -73,7 +79,7 @@ class WebDataset(Source):
                 continue
             match = _KEY.fullmatch(entry.name.removeprefix("./"))
             if match is None:
-                self.ignored.append(f"{path}/{entry.name}")
+                self.ignore([f"{path}/{entry.name}"])
                 continue
             if match[1] != current.key:
                 yield from self._finish(path, current, closed)
@@ -108,12 +114,13 @@ class WebDataset(Source):
     def _item(self, path: str, name: str, sample: _Sample) -> SourceItem:
         places = sample.places()
         found = sort_out(list(places), lone_image_is_target=True)
-        self.ignored.extend(f"{path}/{sample.key}.{other}" for other in found.others)
-        data = self.files.read_range(path, *places[found.target])
+        self.ignore(f"{path}/{sample.key}.{other}" for other in found.others)
+        data = self.reader.read_range(path, *places[found.target])
         digest = hashlib.sha256(data).hexdigest()
         members = [(member, *place) for member, place in places.items()]
-        return SourceItem(name=name, key=sanitise_key(sample.key), sha256=digest,
-                          locator={"tar": path, "members": members})  # fmt: skip
+        return SourceItem(
+            name=name, key=sanitise_key(sample.key), sha256=digest, locator={"tar": path, "members": members}
+        )
 
 
 class _Sample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from support.ingesting import Outcome, files_of, picture, run_ingest
 from support.zoo_tars import jpeg, tar_bytes
 
 from graph200k.codecs import Limits
-from graph200k.errors import SourceError
+from graph200k.errors import SourceError, UnknownNameError
 
 
 def _photos(folder: Path, seeds: range, first: int = 0) -> Path:
@@ -102,14 +103,14 @@ def test_copies_are_reported(tmp_path: Path) -> None:
     source = _photos(tmp_path / "source", range(2))
     Image.fromarray(picture(0)).save(source / "copy.png")
     outcome = run_ingest(source, tmp_path / "data")
-    assert (outcome.report.duplicates, outcome.report.dropped, len(outcome.dataset)) == (1, 0, 3)
+    assert (outcome.report.duplicates, outcome.report.dropped_duplicates, len(outcome.dataset)) == (1, 0, 3)
 
 
 def test_copies_are_dropped_on_request_and_named(tmp_path: Path) -> None:
     source = _photos(tmp_path / "source", range(2))
     Image.fromarray(picture(0)).save(source / "copy.png")
     outcome = run_ingest(source, tmp_path / "data", dedup=True)
-    assert (outcome.report.duplicates, outcome.report.dropped, len(outcome.dataset)) == (1, 1, 2)
+    assert (outcome.report.duplicates, outcome.report.dropped_duplicates, len(outcome.dataset)) == (1, 1, 2)
     failure = outcome.failures["copy.png"]
     assert (failure.error, failure.message) == ("duplicate", f"same bytes as {outcome.dataset.keys[0]!r}")
     assert run_ingest(source, tmp_path / "data", dedup=True).report.already_failed == 1
@@ -118,7 +119,7 @@ def test_copies_are_dropped_on_request_and_named(tmp_path: Path) -> None:
 def test_copies_of_what_the_dataset_holds_are_dropped_too(tmp_path: Path) -> None:
     run_ingest(_photos(tmp_path / "one", range(2)), tmp_path / "data")
     after = run_ingest(_photos(tmp_path / "two", range(1, 3), first=10), tmp_path / "data", dedup=True)
-    assert (after.report.dropped, len(after.dataset)) == (1, 3)
+    assert (after.report.dropped_duplicates, len(after.dataset)) == (1, 3)
 
 
 def test_a_copy_dropped_before_is_taken_when_copies_are_wanted(tmp_path: Path) -> None:
@@ -163,8 +164,9 @@ def test_a_dataset_below_its_own_source_is_not_taken_in(tmp_path: Path) -> None:
         ("nothing-here", None, "does not exist; expected"),
         ("*.jpg", None, "nothing matches"),
         (".", None, "holds nothing that can be ingested"),
-        ("gopher://host/x", None, "Protocol not known: gopher; name a local path"),
+        ("gopher://host/x", None, "gopher://host/x cannot be opened"),
         (".", "pictures", "unknown kind of source 'pictures'"),
+        (".", "webdataset", "holds nothing of the kind 'webdataset' (found: notes.md)"),
     ],
 )
 def test_a_source_that_is_none_is_an_error_that_says_why(
@@ -176,3 +178,13 @@ def test_a_source_that_is_none_is_an_error_that_says_why(
     with pytest.raises((SourceError, KeyError)) as caught:
         run_ingest(source, tmp_path / "data", kind=kind)
     assert words in str(caught.value)
+
+
+def test_a_pattern_that_stands_for_too_many_names_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"stands for more than 100,000 names; use \* instead"):
+        run_ingest(f"{tmp_path}/{{0..9999999}}.tar", tmp_path / "data")
+
+
+def test_the_error_for_an_unknown_kind_crosses_processes() -> None:
+    error = pickle.loads(pickle.dumps(UnknownNameError("kind of source", "imges", ["images"])))
+    assert str(error) == "unknown kind of source 'imges'; did you mean images?"

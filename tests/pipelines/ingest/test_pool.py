@@ -9,7 +9,7 @@ from PIL import Image
 from support.deadly import run_deadly_unit
 from support.ingesting import files_of, picture, run_ingest
 
-from graph200k.errors import OutputError
+from graph200k.errors import OutputError, PlanError
 
 
 @pytest.fixture
@@ -45,6 +45,21 @@ def test_what_killed_a_worker_is_not_tried_in_the_next_run(tmp_path: Path, monke
     Image.fromarray(picture(100)).save(tmp_path / "source" / "kill.png")
     run_ingest(tmp_path / "source", tmp_path / "data", workers=2)
     assert run_ingest(tmp_path / "source", tmp_path / "data", workers=2).report.already_failed == 1
+
+
+def test_workers_that_die_of_everything_end_the_run_and_the_next_one_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipelines.ingest.pool.DEATHS_IN_A_ROW", 2)
+    (tmp_path / "source").mkdir()
+    for number in range(3):
+        Image.fromarray(picture(number)).save(tmp_path / "source" / f"kill-{number}.png")
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.ingest.pool.run_unit", run_deadly_unit)
+        with pytest.raises(PlanError, match=r"died of 2 items in a row, .*'kill-1\.png'"):
+            run_ingest(tmp_path / "source", tmp_path / "data", workers=2)
+    outcome = run_ingest(tmp_path / "source", tmp_path / "data", workers=2)
+    assert (sorted(outcome.failures), len(outcome.dataset)) == (["kill-0.png", "kill-1.png"], 1)
 
 
 def test_an_error_of_a_worker_reaches_the_caller(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,10 +28,19 @@ BLANK = np.zeros((48, 64, 3), np.uint8)
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     root = tmp_path_factory.mktemp("records")
     source = root / "source"
-    whole = _save(source / "whole", target=picture(1), reference=picture(2, 80, 40), canny=LINES, openpose=BLANK,
-                  depth=LINES, foreground_mask=LINES, instant_style__0__image=picture(3),
-                  instant_style__0__reference=picture(4, 33, 99), fill_edit__3=picture(5),
-                  sr_x2=picture(6))  # fmt: skip
+    whole = _save(
+        source / "whole",
+        target=picture(1),
+        reference=picture(2, 80, 40),
+        canny=LINES,
+        openpose=BLANK,
+        depth=LINES,
+        foreground_mask=LINES,
+        instant_style__0__image=picture(3),
+        instant_style__0__reference=picture(4, 33, 99),
+        fill_edit__3=picture(5),
+        sr_x2=picture(6),
+    )
     (whole / "text.json").write_text(json.dumps({"item": "a toy", "description": " A toy. ", "author": "x"}))
     (whole / "quality.json").write_text(json.dumps({"objectConsistency": 2, "imageQuality": "high"}))
     odd = _save(source / "odd", target=picture(7), cany=LINES, foreground=LINES, background=LINES, hed=LINES[:20])
@@ -59,10 +68,16 @@ def test_annotations_made_elsewhere_are_marked_as_imported(outcome: Outcome) -> 
     members = {(found.node, found.variant, found.role): found for found in outcome.dataset.record("whole").members}
     made = {identity for identity, member in members.items() if member.annotator == "imported"}
     assert made == {
-        ("reference", None, ""), ("canny", None, ""), ("openpose", None, ""), ("depth", None, ""),
-        ("foreground", None, "matte"), ("instant_style", 0, "image"), ("instant_style", 0, "reference"),
-        ("fill_edit", 3, ""), ("sr_x2", None, ""),
-    }  # fmt: skip
+        ("reference", None, ""),
+        ("canny", None, ""),
+        ("openpose", None, ""),
+        ("depth", None, ""),
+        ("foreground", None, "matte"),
+        ("instant_style", 0, "image"),
+        ("instant_style", 0, "reference"),
+        ("fill_edit", 3, ""),
+        ("sr_x2", None, ""),
+    }
     assert {found.annotator for found in outcome.dataset.record("whole").info.annotations} == {"imported"}
 
 

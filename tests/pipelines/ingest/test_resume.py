@@ -11,13 +11,18 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from support import ingest_driver
 from support.ingesting import files_of, picture, run_ingest
 
 import pipelines.ingest.work as work
-from graph200k.errors import SourceError
+from graph200k.catalogue import Codec
+from graph200k.codecs import encode_image
+from graph200k.errors import DatasetError, SourceError
+from graph200k.parts import PartRow, write_part
+from graph200k.record import Provenance
 from graph200k.session import write_session
 from graph200k.storage import Folder
 from pipelines.ingest import IngestOptions, resume_ingest
@@ -201,3 +206,33 @@ def test_other_writers_can_finish_an_interrupted_ingest(
     with write_session(str(data), shard_size=50) as session:
         assert resume_ingest(session, IngestOptions(workers=1)).records > 0
     assert files_of(data) == whole
+
+
+def test_what_a_killed_annotator_had_finished_survives_an_ingest(tmp_path: Path) -> None:
+    data, source = tmp_path / "data", tmp_path / "photos"
+    source.mkdir()
+    Image.fromarray(picture(1)).save(source / "a.png")
+    key = run_ingest(source, data).dataset.keys[0]
+    lines = np.eye(48, 64, dtype=np.uint8) * 255
+    row = PartRow(
+        ordinal=0,
+        key=key,
+        annotator="canny",
+        node="canny",
+        width=64,
+        height=48,
+        fingerprint="f",
+        provenance=Provenance(node="canny", annotator="canny").model_dump_json(),
+        data=encode_image(lines, Codec.PNG),
+    )
+    with pytest.raises(_StopError), write_session(str(data), shard_size=50) as session:
+        write_part(session.folder, session.run, 0, "canny", [row])
+        raise _StopError
+    assert (run_ingest(source, data).dataset.image(key, "canny") == lines).all()
+
+
+def test_a_plan_of_another_release_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    folder = Folder(str(tmp_path))
+    folder.write(PLAN, b'{"colour": "blue"}\n')
+    with pytest.raises(DatasetError, match="is of another release; finish that ingest with it, or remove"):
+        Plan.find(folder)

@@ -56,8 +56,15 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     source.mkdir()
     table = pa.Table.from_pylist(_rows())
     pq.write_table(table, source / "data-00000.parquet", row_group_size=2)
-    pq.write_table(pa.table({"image": [png(_pair(96, 4, 6))], **{name: table.column(name)[:1] for name in
-                   ("collection", "quality_assessment", "description")}}), source / "plain-bytes.parquet")  # fmt: skip
+    pq.write_table(
+        pa.table(
+            {
+                "image": [png(_pair(96, 4, 6))],
+                **{name: table.column(name)[:1] for name in ("collection", "quality_assessment", "description")},
+            }
+        ),
+        source / "plain-bytes.parquet",
+    )
     pq.write_table(table.drop_columns(["description", "collection"]), source / "lacking.parquet")
     pq.write_table(table.set_column(0, "image", pa.array([1] * len(table))), source / "numbers.parquet")
     (source / "garbage.parquet").write_bytes(b"PAR1 garbage" * 50)
@@ -92,8 +99,14 @@ def test_words_and_scores_are_kept(outcome: Outcome) -> None:
 
 
 def test_an_inconsistent_reference_is_not_usable(outcome: Outcome) -> None:
-    usable = [next(member.usable for member in outcome.dataset.record(f"data-00000-{row}").members
-                   if member.node == "reference") for row in range(3)]  # fmt: skip
+    usable = [
+        next(
+            member.usable
+            for member in outcome.dataset.record(f"data-00000-{row}").members
+            if member.node == "reference"
+        )
+        for row in range(3)
+    ]
     assert usable == [True, False, True]
 
 
