@@ -1,0 +1,53 @@
+"""Draw all degradations of one photograph: ``python -m annotators.degradations.gallery PHOTO OUT.png``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from annotators.degradations.base import NAMES, degrade
+from graph200k.seeds import derive_rng
+
+COLUMNS = 8
+LABEL_PX = 22
+
+
+def draw_gallery(photo: np.ndarray, *, tile_px: int = 208, seed: int = 0) -> Image.Image:
+    """Return a sheet of the degradations of ``photo`` (uint8 RGB), cut to its central square, each under its name."""
+    square = Image.fromarray(central_square(photo)).resize((512, 512), Image.Resampling.LANCZOS)
+    rows = -(-len(NAMES) // COLUMNS)
+    sheet = Image.new("RGB", (COLUMNS * tile_px, rows * (tile_px + LABEL_PX)), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    for index, name in enumerate(NAMES):
+        degraded, _ = degrade(np.asarray(square), name, derive_rng(seed, name))
+        left, top = index % COLUMNS * tile_px, index // COLUMNS * (tile_px + LABEL_PX)
+        sheet.paste(Image.fromarray(degraded).resize((tile_px - 4, tile_px - 4), Image.Resampling.LANCZOS), (left + 2, top + LABEL_PX))
+        pen.text((left + tile_px / 2, top + LABEL_PX / 2), name, "black", font, anchor="mm")
+    return sheet
+
+
+def central_square(photo: np.ndarray) -> np.ndarray:
+    """Return the largest central square of ``photo``."""
+    height, width = photo.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return photo[top : top + side, left : left + side]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Read a photograph, write the sheet."""
+    parser = argparse.ArgumentParser(prog="python -m annotators.degradations.gallery", description=__doc__)
+    parser.add_argument("photo", type=Path, help="a photograph, at least 512 px a side")
+    parser.add_argument("out", type=Path, help="the PNG to write")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    with Image.open(options.photo) as opened:
+        photo = np.asarray(opened.convert("RGB"))
+    draw_gallery(photo, seed=options.seed).save(options.out, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
