@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -22,10 +23,10 @@ def equal_bins(image: np.ndarray, *, bins: int) -> np.ndarray:
     return _map_channels(image, lambda histogram: equal_bounds(histogram, bins))
 
 
-def _map_channels(image: np.ndarray, bounds_of) -> np.ndarray:
+def _map_channels(image: np.ndarray, bounds_of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     tables = []
     for channel in cv2.split(image):
-        histogram = np.bincount(channel.ravel(), minlength=256)
+        histogram = cv2.calcHist([channel], [0], None, [256], [0, 256]).ravel()
         tables.append(level_means(histogram, bounds_of(histogram)))
     return cv2.LUT(image, np.stack(tables, axis=-1)[None])
 
@@ -35,7 +36,7 @@ def level_means(histogram: np.ndarray, bounds: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> table = level_means(np.ones(256, int), np.array([0, 100, 256]))
+    >>> table = level_means(np.ones(256), np.array([0, 100, 256]))
     >>> int(table[0]), int(table[99]), int(table[100])
     (50, 50, 178)
     """
@@ -67,12 +68,13 @@ def otsu_bounds(histogram: np.ndarray, classes: int) -> np.ndarray:
     used = np.flatnonzero(histogram)
     if len(used) <= classes:
         return np.concatenate([[0], used[1:], [256]])
-    mass = np.concatenate([[0], np.cumsum(histogram[used])]).astype(np.float64)
-    moment = np.concatenate([[0], np.cumsum(histogram[used] * used)]).astype(np.float64)
+    # Levels from their middle, in float32: half the memory traffic, and the squares stay small enough for it.
+    mass = np.concatenate([[0], np.cumsum(histogram[used])])
+    moment = np.concatenate([[0], np.cumsum(histogram[used] * (used - used.mean()))])
     # gain[j, i]: what the class of levels i … j − 1 adds to the variance between classes, up to a constant.
-    part = mass[:, None] - mass
-    gain = np.full(part.shape, -np.inf)
-    np.divide((moment[:, None] - moment) ** 2, part, out=gain, where=part > 0)
+    part = (mass[:, None] - mass).astype(np.float32)
+    gain = np.full(part.shape, -np.inf, np.float32)
+    np.divide(np.square((moment[:, None] - moment).astype(np.float32)), part, out=gain, where=part > 0)
     best, cuts = gain[:, 0], []
     for _ in range(classes - 1):
         candidates = best + gain

@@ -73,16 +73,21 @@ def disk_average(image: np.ndarray, radius: int) -> np.ndarray:
     half_widths = [math.isqrt(radius * radius - dy * dy) for dy in range(radius + 1)]
     area = 2 * sum(2 * half + 1 for half in half_widths[1:]) + 2 * radius + 1
     depth = cv2.CV_16U if area * 255 < 65536 else cv2.CV_32F
-    total, half_height = None, 0
+    total = rectangle = None
+    half_height = 0
     for half_width in sorted(set(half_widths), reverse=True):
         if total is not None:  # before the next one is added: within uint16 at every step
-            cv2.subtract(total, _box_sum(image, half_width, half_height, depth), dst=total)
+            rectangle = _box_sum(image, half_width, half_height, depth, rectangle)
+            cv2.subtract(total, rectangle, dst=total)
         half_height = max(dy for dy, reach in enumerate(half_widths) if reach >= half_width)
-        rectangle = _box_sum(image, half_width, half_height, depth)
-        total = rectangle if total is None else cv2.add(total, rectangle, dst=total)
+        rectangle = _box_sum(image, half_width, half_height, depth, rectangle)
+        if total is None:
+            total, rectangle = rectangle, None
+        else:
+            cv2.add(total, rectangle, dst=total)
     return cv2.convertScaleAbs(total, alpha=1 / area)
 
 
-def _box_sum(image: np.ndarray, half_width: int, half_height: int, depth: int) -> np.ndarray:
+def _box_sum(image: np.ndarray, half_width: int, half_height: int, depth: int, out: np.ndarray | None) -> np.ndarray:
     size = (2 * half_width + 1, 2 * half_height + 1)
-    return cv2.boxFilter(image, depth, size, normalize=False, borderType=cv2.BORDER_REFLECT_101)
+    return cv2.boxFilter(image, depth, size, dst=out, normalize=False, borderType=cv2.BORDER_REFLECT_101)

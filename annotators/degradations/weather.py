@@ -20,6 +20,7 @@ def rain_layer(shape: tuple[int, int], *, density: float, length: float, slant_d
     Where streaks cross they add up, so after normalising a single one is paler the denser the rain is.
     """
     drops = (random_field(seed, shape) < round(density / 25600 * 65536)).astype(np.uint8) * np.uint8(255)
+    drops = cv2.GaussianBlur(drops, (3, 3), 0)  # a line one pixel wide would look dotted
     streaks = average_shifts(drops, line_taps(length / 2, np.inf, 90 + slant_deg), border=cv2.BORDER_CONSTANT)
     return cv2.normalize(streaks, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
 
