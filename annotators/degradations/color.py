@@ -1,3 +1,4 @@
+# ruff: noqa: D102 (what draw and apply do is said in the base class)
 """Colour: ``saturate_strengthen``, ``saturate_weaken``, ``gray`` and ``color_distortion``."""
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ LUMA = np.array([0.299, 0.587, 0.114])
 def saturation(image: np.ndarray, *, factor: float) -> np.ndarray:
     """Return ``image`` with S of HSV multiplied by ``factor`` (and at most 1); hue and value stay.
 
-    In RGB that is V − gain × (V − channel). The way through 8-bit HSV rounds a small S before it is multiplied by up to 64.
+    In RGB that is V − gain × (V − channel). The way through 8-bit HSV rounds a small S before it is multiplied by
+    up to 64.
 
     Examples
     --------
-    >>> saturation(np.array([[[100, 80, 60]]], np.uint8), factor=2.0)[0, 0].tolist()
+    >>> saturation(np.full((32, 32, 3), (100, 80, 60), np.uint8), factor=2.0)[0, 0].tolist()
     [100, 60, 20]
     """
     value = max_of_channels(image)

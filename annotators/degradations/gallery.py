@@ -1,4 +1,7 @@
-"""Draw all degradations of one photograph: ``python -m annotators.degradations.gallery PHOTO OUT.png``."""
+"""Draw all degradations of one photograph: ``python -m annotators.degradations.gallery PHOTO OUT.png``.
+
+``docs/degradations.png`` is made from the ``astronaut.png`` in scikit-image's folder of data.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ DETAIL_PX = 32
 """Side of the detail that the inset shows enlarged, in px of the photograph."""
 
 
-def draw_gallery(photo: np.ndarray, *, tile_px: int = 160, seed: int = 0) -> Image.Image:
+def draw_gallery(photo: np.ndarray, *, tile_px: int = 160, seed: int = 192) -> Image.Image:
     """Return a sheet of the degradations of ``photo`` (uint8 RGB), cut to its central square, each under its name."""
     square = Image.fromarray(central_square(photo)).resize((PHOTO_PX, PHOTO_PX), Image.Resampling.LANCZOS)
     rows = -(-len(NAMES) // COLUMNS)
@@ -55,7 +58,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m annotators.degradations.gallery", description=__doc__)
     parser.add_argument("photo", type=Path, help="a photograph, at least 512 px a side")
     parser.add_argument("out", type=Path, help="the PNG to write")
-    parser.add_argument("--seed", type=int, default=0)
+    # Of the first few hundred seeds, the one with the fewest draws from the mild end.
+    parser.add_argument("--seed", type=int, default=192, help="another seed draws other parameters")
     options = parser.parse_args(arguments)
     with Image.open(options.photo) as opened:
         photo = np.asarray(opened.convert("RGB"))

@@ -34,7 +34,7 @@ def ice_layer(shape: tuple[int, int], seed: int) -> np.ndarray:
 
 
 def grow(shape: tuple[int, int], seed: int) -> list[np.ndarray]:
-    """Return the strokes of the stems, of their branches and of the needles on these: N×points×2 (x, y) in px, float."""
+    """Return the strokes of the stems, of their branches and of the needles on these: N×points×2 (x, y), in px."""
     sizes = np.cumprod([STEMS, 2 * BRANCHES[0], 2 * BRANCHES[1]])
     uniform = random_field(seed, (4, int(sizes.sum()))) / 65536
     of_stems, of_branches, of_needles = np.split(uniform, np.cumsum(sizes)[:-1], axis=1)
@@ -60,7 +60,7 @@ def root(shape: tuple[int, int], uniform: np.ndarray) -> tuple[np.ndarray, np.nd
 def branch(
     parents: tuple[np.ndarray, np.ndarray, np.ndarray], count: int, uniform: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return ``count`` pairs of branches on each parent, about 60° to either side of one point, shorter towards its tip."""
+    """Return ``count`` pairs of branches on each parent, about 60° to either side, shorter towards its tip."""
     start, angle, length = (np.repeat(values, 2 * count, axis=0) for values in parents)
     jitter, size, tilt = np.repeat(uniform[0, ::2], 2), uniform[1], uniform[2]
     pair = np.tile(np.repeat(np.arange(count), 2), len(parents[1]))

@@ -14,7 +14,7 @@ from annotators.degradations.choice import Choice, Levels, by_severity
 
 
 def multi_otsu(image: np.ndarray, *, classes: int) -> np.ndarray:
-    """Return ``image`` with each channel reduced to ``classes`` levels that keep as much of its variance as possible."""
+    """Return ``image`` with each channel reduced to ``classes`` levels that keep most of its variance."""
     return _map_channels(image, lambda histogram: otsu_bounds(histogram, classes))
 
 
@@ -32,7 +32,7 @@ def _map_channels(image: np.ndarray, bounds_of: Callable[[np.ndarray], np.ndarra
 
 
 def level_means(histogram: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    """Return, for each grey level, the mean of its class, uint8; class i holds ``bounds[i]`` ≤ level < ``bounds[i + 1]``.
+    """Return the mean of the class of each grey level, uint8; class i is ``bounds[i]`` ≤ level < ``bounds[i + 1]``.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def otsu_bounds(histogram: np.ndarray, classes: int) -> np.ndarray:
 
 
 def median_cut(image: np.ndarray, *, colors: int) -> np.ndarray:
-    """Return ``image`` in ``colors`` colours: the means of boxes cut at medians (Heckbert 1982), on 5 bits a channel."""
+    """Return ``image`` in ``colors`` colours: means of boxes cut at medians (Heckbert 1982), on 5 bits a channel."""
     codes = _codes(image >> 3)
     counts = np.bincount(codes.ravel(), minlength=32768)
     used = np.flatnonzero(counts)

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import cv2
 import numpy as np
 import pytest
 
 
-def draw_photo(height: int, width: int, *, seed: int = 0) -> np.ndarray:
+@lru_cache(maxsize=16)
+def _drawn(height: int, width: int, seed: int) -> np.ndarray:
     """A picture with what photographs have: shading, flat areas, edges, saturated colours, dark and bright, texture."""
     rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[0:1:height * 1j, 0:1:width * 1j]
+    rows, columns = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
     shading = np.stack([60 + 130 * columns, 90 + 90 * rows, 150 - 90 * columns * rows], axis=-1)
     image = np.ascontiguousarray(shading.astype(np.uint8))
     side = (height * width) ** 0.5
@@ -21,6 +23,10 @@ def draw_photo(height: int, width: int, *, seed: int = 0) -> np.ndarray:
     cv2.rectangle(image, (width // 8, height // 2), (width // 4, height * 3 // 4), (8, 6, 10), -1)
     texture = cv2.GaussianBlur(rng.normal(0, 30, (height, width, 3)), (0, 0), 1.2)
     return np.clip(image + texture, 0, 255).astype(np.uint8)
+
+
+def draw_photo(height: int, width: int, *, seed: int = 0) -> np.ndarray:
+    return _drawn(height, width, seed).copy()
 
 
 def measure_psnr(first: np.ndarray, second: np.ndarray, *, border: int = 0) -> float:
@@ -51,6 +57,8 @@ def white_noise() -> np.ndarray:
     return np.random.default_rng(5).integers(78, 179, (160, 200, 3)).astype(np.uint8)
 
 
-@pytest.fixture(params=[(64, 64), (96, 160), (161, 97), (333, 500), (2048, 2048)], ids=lambda size: "{}x{}".format(*size))
+@pytest.fixture(
+    params=[(64, 64), (96, 160), (161, 97), (333, 500), (2048, 2048)], ids=lambda size: "{}x{}".format(*size)
+)
 def sized_photo(request: pytest.FixtureRequest) -> np.ndarray:
     return draw_photo(*request.param)

@@ -99,7 +99,9 @@ def test_a_view_of_a_larger_array_is_as_good_as_a_copy(name: str, photo: np.ndar
     assert np.array_equal(from_view, from_copy)
 
 
-@pytest.mark.parametrize("name", ["gaussian_noise", "poisson_noise", "sp_noise", "elastic", "rain", "frost", "inpainting"])
+@pytest.mark.parametrize(
+    "name", ["gaussian_noise", "poisson_noise", "sp_noise", "elastic", "rain", "frost", "inpainting"]
+)
 def test_another_seed_gives_another_picture(name: str, photo: np.ndarray) -> None:
     first, _ = degrade(photo, name, np.random.default_rng(0))
     second, _ = degrade(photo, name, np.random.default_rng(1))
@@ -135,13 +137,18 @@ def test_the_smallest_picture_passes_through_all(photo_of) -> None:
             degrade(tiny, name, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize("name", ["gaussian_noise", "poisson_noise", "sp_noise", "inpainting", "rain", "frost", "elastic"])
+@pytest.mark.parametrize(
+    "name", ["gaussian_noise", "poisson_noise", "sp_noise", "inpainting", "rain", "frost", "elastic"]
+)
 def test_384_and_1024_px_look_alike(name: str, photo_of, psnr) -> None:
     """Seen at one size, the same damage is done: the error against the clean picture is within 1.5 dB."""
     params = degradations[name]().draw(np.random.default_rng(4))
     loss = []
     for side in (384, 1024):
         clean = cv2.GaussianBlur(photo_of(side, side), (0, 0), side / 100)
-        seen = [cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA) for image in (clean, replay(clean, name, params))]
+        seen = [
+            cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA)
+            for image in (clean, replay(clean, name, params))
+        ]
         loss.append(psnr(*seen))
     assert loss[0] == pytest.approx(loss[1], abs=1.5)

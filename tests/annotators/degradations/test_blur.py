@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -138,7 +139,7 @@ def test_each_severity_takes_more_of_the_spectrum(kind, white_noise) -> None:
         params = {"kind": kind, "severity": severity, **arguments, **extra}
         left.append(float(replay(white_noise, "blur", params).std()))
     assert left[0] < 0.9 * white_noise.std()
-    assert all(after < before for before, after in zip(left, left[1:], strict=False))
+    assert all(after < before for before, after in pairwise(left))
 
 
 @pytest.mark.parametrize("name", ["blur", "defocus", "gaussian_blur"])

@@ -7,6 +7,7 @@ import pytest
 
 from annotators.degradations import degradations, replay
 from annotators.degradations.color import STRONGER, WEAKER, chroma, saturation
+from annotators.degradations.curves import max_of_channels, min_of_channels
 
 
 @pytest.mark.parametrize("arguments", [*STRONGER["saturation"], *WEAKER["saturation"]])
@@ -28,7 +29,7 @@ def test_chroma_scales_the_distance_from_the_luma(arguments, photo, psnr) -> Non
 
 
 def spread(image: np.ndarray) -> float:
-    return float(np.ptp(image.astype(int), axis=2).mean())
+    return float((max_of_channels(image) - min_of_channels(image)).mean())
 
 
 @pytest.mark.parametrize(("name", "sign"), [("saturate_strengthen", 1), ("saturate_weaken", -1)])

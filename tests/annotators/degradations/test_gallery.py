@@ -19,4 +19,5 @@ def test_the_sheet_has_a_labelled_tile_for_each_of_the_32(photo) -> None:
 def test_the_command_writes_a_png(photo, tmp_path) -> None:
     Image.fromarray(photo).save(tmp_path / "photo.png")
     main([str(tmp_path / "photo.png"), str(tmp_path / "sheet.png")])
-    assert Image.open(tmp_path / "sheet.png").format == "PNG"
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.format == "PNG"

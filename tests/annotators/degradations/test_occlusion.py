@@ -22,7 +22,7 @@ def test_the_lines_are_in_the_same_place_at_every_size() -> None:
     for side in (384, 1024):
         image = replay(np.zeros((side, side, 3), np.uint8), "inpainting", PARAMS)[..., 0]
         masks.append(cv2.resize(image, (256, 256), interpolation=cv2.INTER_AREA) > 127)
-    assert (masks[0] == masks[1]).mean() > 0.98
+    assert (masks[0] == masks[1]).mean() > 0.97
 
 
 @pytest.mark.parametrize("side", [256, 512, 1024])
