@@ -1,4 +1,3 @@
-# ruff: noqa: D102 (what draw and apply do is said in the base class)
 """Lost resolution: ``sr_x2`` and ``sr_x4`` (bicubic down and up), ``pixelate`` (blocks)."""
 
 from __future__ import annotations
