@@ -22,7 +22,14 @@ from annotators.degradations.shifts import average_shifts, disk_average, line_ta
 
 def gaussian(image: np.ndarray, *, sigma: float) -> np.ndarray:
     """Return ``image`` under a Gaussian of ``sigma`` px, cut off at 3 ``sigma``."""
-    return cv2.GaussianBlur(image, (0, 0), sigma)
+    return windowed_gaussian(image, window=round(6 * sigma + 1) | 1, sigma=sigma)
+
+
+def windowed_gaussian(image: np.ndarray, *, window: int, sigma: float) -> np.ndarray:
+    """Return ``image`` under a Gaussian of ``sigma`` px in a kernel of ``window`` px (odd) a side."""
+    # cv2.GaussianBlur is bit-exact on all machines for 8 bits, and takes up to half as long again.
+    kernel = cv2.getGaussianKernel(window, sigma, cv2.CV_32F)
+    return cv2.sepFilter2D(image, -1, kernel, kernel)
 
 
 def motion(image: np.ndarray, *, radius: int, sigma: float, angle_deg: float) -> np.ndarray:
@@ -141,4 +148,4 @@ class GaussianBlur(Degradation):
         return {"window": self.window, "sigma": float(rng.uniform(*self.sigma))}
 
     def apply(self, image: np.ndarray, params: Params) -> np.ndarray:
-        return cv2.GaussianBlur(image, (params["window"], params["window"]), params["sigma"])
+        return windowed_gaussian(image, window=params["window"], sigma=params["sigma"])

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import cv2
 import numpy as np
 
 from annotators.degradations import curves
@@ -20,7 +21,8 @@ def shift_value(image: np.ndarray, *, amount: float) -> np.ndarray:
 
 def shift_rgb(image: np.ndarray, *, amount: float) -> np.ndarray:
     """Return ``image`` with ``amount`` added to every channel (full scale is 1)."""
-    return curves.apply_to_channels(image, curves.shift(amount))
+    level = round(abs(amount) * 255)
+    return (cv2.add if amount > 0 else cv2.subtract)(image, (level, level, level, 0))
 
 
 def gamma_value(image: np.ndarray, *, gamma: float) -> np.ndarray:
@@ -95,4 +97,4 @@ class LowLight(Degradation):
         return {"factor": float(rng.uniform(*self.factor))}
 
     def apply(self, image: np.ndarray, params: Params) -> np.ndarray:
-        return curves.apply_to_channels(image, curves.LEVELS * params["factor"])
+        return cv2.convertScaleAbs(image, alpha=params["factor"])

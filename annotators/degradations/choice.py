@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
@@ -48,7 +49,7 @@ class Choice(Degradation):
             severity = int(rng.integers(1, len(self.levels[kind]) + 1))
             arguments = self.levels[kind][severity - 1]
             if arguments != self.identities.get(kind):
-                return {"kind": kind, "severity": severity, **arguments}
+                return {"kind": kind, "severity": severity, **copy.deepcopy(arguments)}
 
     def apply(self, image: np.ndarray, params: Params) -> np.ndarray:
         arguments = {name: value for name, value in params.items() if name not in ("kind", "severity")}

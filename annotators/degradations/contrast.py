@@ -15,8 +15,7 @@ from annotators.degradations.choice import Choice, Levels, by_severity
 
 def scale(image: np.ndarray, *, factor: float) -> np.ndarray:
     """Return ``image`` with the distance of every channel from the mean grey level multiplied by ``factor``."""
-    mean = mean_level(image)
-    return curves.apply_to_channels(image, mean + factor * (curves.LEVELS - mean))
+    return cv2.addWeighted(image, factor, image, 0, (1 - factor) * 255 * mean_level(image))
 
 
 def stretch(image: np.ndarray, *, exponent: float) -> np.ndarray:

@@ -48,7 +48,8 @@ def apply_to_value(image: np.ndarray, curve: np.ndarray) -> np.ndarray:
     gain = cv2.LUT(value, (target / np.maximum(np.arange(256), 1)).astype(np.float32))
     toned = cv2.multiply(image, cv2.merge((gain, gain, gain)), dtype=cv2.CV_8U)
     if target[0] > 0:  # black has no hue to scale: it becomes grey
-        toned[value == 0] = round(target[0])
+        black = cv2.compare(value, 0, cv2.CMP_EQ)
+        cv2.add(toned, (round(target[0]),) * 3 + (0,), dst=toned, mask=black)
     return toned
 
 

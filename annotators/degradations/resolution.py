@@ -32,8 +32,8 @@ def cubic_taps(factor: int) -> np.ndarray:
 def shrink(image: np.ndarray, factor: int) -> np.ndarray:
     """Return ``image`` (sides multiples of ``factor``) bicubically reduced by ``factor``, uint8.
 
-    Without the low-pass, as ``cv2.resize`` does it, ×4 differs from bicubic as others know it by 27 dB. Pillow has it
-    and takes four times as long.
+    ``cv2.resize`` reduces without the low-pass that this needs: at ×4 its result has a PSNR of 27 dB to this one.
+    Pillow has it and takes four times as long.
     """
     return cv2.transpose(_shrink_rows(cv2.transpose(_shrink_rows(image, factor)), factor))
 

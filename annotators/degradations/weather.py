@@ -11,7 +11,7 @@ import numpy as np
 from annotators.degradations.base import Degradation, Params, degradations, reference_size
 from annotators.degradations.ice import ice_layer
 from annotators.degradations.randomness import draw_seed, random_field
-from annotators.degradations.shifts import average_shifts, line_taps
+from annotators.degradations.shifts import count_along
 
 
 def rain_layer(shape: tuple[int, int], *, density: float, length: float, slant_deg: float, seed: int) -> np.ndarray:
@@ -20,10 +20,11 @@ def rain_layer(shape: tuple[int, int], *, density: float, length: float, slant_d
     Drops fall on ``density`` pixels in 25,600 and are drawn out along ``length`` px, ``slant_deg`` off the vertical.
     Where streaks cross they add up, so after normalising a single one is paler the denser the rain is.
     """
-    drops = (random_field(seed, shape) < round(density / 25600 * 65536)).astype(np.uint8) * np.uint8(255)
-    drops = cv2.GaussianBlur(drops, (3, 3), 0)  # a line one pixel wide would look dotted
-    streaks = average_shifts(drops, line_taps(length / 2, np.inf, 90 + slant_deg), border=cv2.BORDER_CONSTANT)
-    return cv2.normalize(streaks, None, 0, 255, cv2.NORM_MINMAX, cv2.CV_8U)
+    drops = (random_field(seed, shape) < round(density / 25600 * 65536)).view(np.uint8)
+    streaks = count_along(drops, length / 2, 90 + slant_deg)
+    streaks = cv2.normalize(streaks, None, 0, 255, cv2.NORM_MINMAX)
+    streaks = cv2.GaussianBlur(streaks, (3, 3), 0)  # a line one pixel wide would look dotted
+    return cv2.normalize(streaks, None, 0, 255, cv2.NORM_MINMAX)
 
 
 def fit(layer: np.ndarray, image: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 from scipy import ndimage
 
 from annotators.degradations import degradations, replay
-from annotators.degradations.ice import haze, ice_layer
+from annotators.degradations.ice import covered, haze, ice_layer
 from annotators.degradations.randomness import random_field
 from annotators.degradations.weather import fit, rain_layer
 
@@ -24,19 +24,21 @@ def test_rain_only_adds_light_and_the_same_to_all_channels(sized_photo) -> None:
     assert np.ptp(added[free], axis=1).max() == 0
 
 
-def test_the_rain_layer_is_drops_drawn_out_along_a_line(psnr) -> None:
+def test_the_rain_layer_is_each_drop_drawn_out_along_a_line(psnr) -> None:
     layer = rain_layer((128, 160), **RAIN)
-    drops = (random_field(RAIN["seed"], (128, 160)) < round(120 / 25600 * 65536)) * 255.0
-    drops = ndimage.correlate1d(
-        ndimage.correlate1d(drops, [0.25, 0.5, 0.25], 0, mode="mirror"), [0.25, 0.5, 0.25], 1, mode="mirror"
-    )
+    fallen = np.argwhere(random_field(RAIN["seed"], (128, 160)) < round(120 / 25600 * 65536))
     angle = math.radians(90 + RAIN["slant_deg"])
-    plain = np.zeros(drops.shape)
-    for step in range(-17, 18):
-        if abs(step / math.sin(angle)) <= 17.5:
-            offset = (-step, -step * math.cos(angle) / math.sin(angle))
-            plain += ndimage.shift(drops, offset, order=1, mode="grid-constant")
-    assert psnr(layer, plain / plain.max() * 255, border=2) > 40
+    reach = round(17.5 * math.sin(angle))
+    plain = np.zeros((128, 160))
+    for row, column in fallen.tolist():
+        for step in range(-reach, reach + 1):
+            y = row + round(step * 17.5 / reach * math.sin(angle))
+            x = column + round(step * 17.5 / reach * math.cos(angle))
+            if 0 <= y < 128 and 0 <= x < 160:
+                plain[y, x] += 1
+    for axis in (0, 1):
+        plain = ndimage.correlate1d(plain, [0.25, 0.5, 0.25], axis, mode="mirror")
+    assert psnr(layer, plain / plain.max() * 255) > 45
 
 
 @pytest.mark.parametrize("slant_deg", [-45.0, 0.0, 30.0])
@@ -103,3 +105,10 @@ def test_frost_veils_dark_pictures_and_hides_detail(sized_photo) -> None:
     frosted = replay(sized_photo, "frost", FROST).astype(float)
     dark = (sized_photo < 40).all(axis=2)
     assert frosted[dark].mean() > sized_photo[dark].mean() + 10
+
+
+def test_a_stroke_covers_the_pixels_it_passes_and_stays_on_the_pane() -> None:
+    stroke = np.float32([[5.5, 8.5]]), np.float32([0.0]), np.float32([4.0])
+    assert covered((20, 30), stroke).tolist() == [8 * 30 + column for column in (5, 6, 7, 8)]
+    leaving = np.float32([[28.5, 8.5]]), np.float32([0.0]), np.float32([9.0])
+    assert set(covered((20, 30), leaving).tolist()) == {8 * 30 + 28, 8 * 30 + 29}
