@@ -109,7 +109,7 @@ def flood(image: np.ndarray, *, channel: int, value: int) -> np.ndarray:
 
 
 SWAPS: Levels = {
-    "permute": by_severity(order=[list(order) for order in permutations(range(3))]),
+    "permute": by_severity(order=[list(order) for order in permutations(range(3))][1:]),  # the first is the identity
     "flood": by_severity(channel=(0, 0, 1, 1, 2, 2), value=(0, 255) * 3),
 }
 
