@@ -62,7 +62,6 @@ def ingest(
     ...     report = ingest(session, "photos/", IngestOptions())
     """
     report = resume_ingest(session, options, on_progress)
-    _seal_leftovers(session)
     if session.found_unfinished or session.sealed:
         session.settle()
     location = Location(source, session.folder)
