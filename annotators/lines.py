@@ -34,6 +34,7 @@ class Canny(Annotator):
 
     def load(self, weights_folder: Path) -> AnnotateFunction:
         """Return the function that draws Canny edges."""
+        _use_one_thread()
 
         def annotate(images: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Annotation]:
             edges = canny_edges(images["target"], low=self.low, high=self.high, short_side=self.short_side)
@@ -58,12 +59,18 @@ class LineSegments(Annotator):
 
     def load(self, weights_folder: Path) -> AnnotateFunction:
         """Return the function that draws line segments."""
+        _use_one_thread()
 
         def annotate(images: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Annotation]:
             lines = line_segments(images["target"], min_length=self.min_length, short_side=self.short_side)
             return [Annotation("mlsd", lines)]
 
         return annotate
+
+
+def _use_one_thread() -> None:
+    """Keep OpenCV from starting a thread a core in each worker: there is a worker a core already."""
+    cv2.setNumThreads(1)
 
 
 def canny_edges(image: np.ndarray, *, low: float = 100, high: float = 200, short_side: int = 512) -> np.ndarray:

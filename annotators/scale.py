@@ -61,6 +61,8 @@ def resize_edges(edges: np.ndarray, height: int, width: int) -> np.ndarray:
     True
     """
     rows, columns = edges.shape
+    if (rows, columns) == (height, width):
+        return edges
     # One axis may grow while the other shrinks, when an image has an extreme shape: shrink first, each axis by itself.
     small_height, small_width = min(height, rows), min(width, columns)
     small = np.zeros((small_height, small_width), np.uint8)

@@ -26,8 +26,21 @@ JPEG_QUALITY = 95
 PNG_COMPRESS_LEVEL = 6
 """zlib level: on line maps 4 saves a fifth of the time for files 8 % larger, 9 costs five times the time."""
 
-_PILLOW_ERRORS = (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, MemoryError,
-                  struct.error, zlib.error, AttributeError, RuntimeError, Image.DecompressionBombError)  # fmt: skip
+_PILLOW_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    AttributeError,
+    RuntimeError,
+    Image.DecompressionBombError,
+)
 """What Pillow's plug-ins let through when a file is broken in a way their authors did not think of."""
 
 

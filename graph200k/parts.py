@@ -21,6 +21,9 @@ from graph200k.storage import Folder
 PARTS = "parts"
 """Folder of work in progress."""
 
+INGEST_PLAN = f"{PARTS}/ingest-plan.jsonl"
+"""Plan of an ingest that is not finished; while it is there, ``parts/`` stays."""
+
 PART_SCHEMA = pa.schema(
     [
         ("ordinal", pa.int32()),

@@ -16,11 +16,10 @@ from graph200k.storage import writing
 from graph200k.verify import Problem
 
 if TYPE_CHECKING:
-    from pipelines.ingest import IngestReport
-
     from annotators.weights import WeightFile
     from pipelines.annotate.command import Report
     from pipelines.annotate.estimate import DryRun
+    from pipelines.ingest import IngestReport
 
 
 def show_ingest(report: IngestReport, out: str, *, as_json: bool) -> None:
@@ -30,7 +29,7 @@ def show_ingest(report: IngestReport, out: str, *, as_json: bool) -> None:
         return
     show_line(f"{report.records} records added to {out}, {report.already_present} were there")
     if report.duplicates:
-        kept = "dropped" if report.dropped_duplicates else "kept; --dedup drops them"
+        kept = "dropped" if report.dropped else "kept; --dedup drops them"
         show_line(f"{report.duplicates} exact duplicates ({kept})")
     _show_failures_by_class(report.failures)
 

@@ -1,4 +1,7 @@
-"""The schema graph, and tasks as its paths (paper, Sec. 3.1)."""
+"""The schema graph, and tasks as its paths (paper, Sec. 3.1).
+
+networkx is imported where a graph is made: opening a dataset needs none, and it would be a quarter of the time.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any
 
 from graph200k.catalogue import GRAPH200K, Catalogue, MetaTask
 from graph200k.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 class EdgeKind(StrEnum):
@@ -55,11 +59,14 @@ def schema_graph(catalogue: Catalogue = GRAPH200K) -> nx.MultiDiGraph:
 
     Examples
     --------
+    >>> import networkx as nx
     >>> graph = schema_graph()
     >>> graph.number_of_nodes(), nx.is_strongly_connected(graph)
     (50, True)
     """
-    graph = nx.MultiDiGraph(name=catalogue.name)
+    import networkx as nx
+
+    graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(name=catalogue.name)
     for entry in catalogue.values():
         graph.add_node(
             entry.name,
@@ -145,10 +152,14 @@ def find_task(name: str) -> Task:
 
 def to_node_link(graph: nx.MultiDiGraph) -> dict[str, Any]:
     """Return the graph as node-link JSON (networkx's layout, edges under ``edges``)."""
+    import networkx as nx
+
     data: dict[str, Any] = nx.node_link_data(graph, edges="edges")
     return data
 
 
 def from_node_link(data: dict[str, Any]) -> nx.MultiDiGraph:
     """Return the graph that :func:`to_node_link` wrote."""
+    import networkx as nx
+
     return nx.node_link_graph(data, directed=True, multigraph=True, edges="edges")

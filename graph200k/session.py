@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from graph200k.commit import roll_forward, seal_shard
+from graph200k.commit import list_shards, roll_forward, seal_shard
 from graph200k.lock import dataset_lock
 from graph200k.manifest import MANIFEST, Manifest, new_manifest, read_manifest, write_manifest
-from graph200k.parts import PARTS, run_marker
+from graph200k.parts import INGEST_PLAN, PARTS, list_parts, run_marker
 from graph200k.records import summarise, write_records
-from graph200k.storage import Folder
+from graph200k.shards import shard_number
+from graph200k.storage import TEMPORARY, Folder
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Session:
     """Whether an earlier run ended without settling; its finished parts are still there."""
     sealed: dict[int, pa.Table] = field(default_factory=dict)
     """Records' rows of the shards sealed so far."""
+    _is_settled: bool = False
 
     def seal(self, number: int, drop: frozenset[str] = frozenset(), *, rewrite: bool = False) -> None:
         """Seal a shard from its parts; members made by annotators in ``drop`` go, unless a part replaces them.
@@ -44,11 +46,13 @@ class Session:
         write_manifest(self.folder, manifest)
 
     def settle(self) -> None:
-        """Bring ``records.parquet`` and ``dataset.json`` up to date with the shards."""
+        """Bring ``records.parquet`` and ``dataset.json`` up to date with the shards; once more costs nothing."""
+        if self._is_settled and not self.sealed:
+            return
         write_records(self.folder, self.sealed, trust_rest=not self.found_unfinished)
         summary = summarise(self.folder)
         self.save_manifest(self.manifest.updated(features=summary.features, annotators=summary.annotators))
-        self.sealed, self.found_unfinished = {}, False
+        self.sealed, self.found_unfinished, self._is_settled = {}, False, True
 
 
 @contextmanager
@@ -70,13 +74,37 @@ def write_session(data: str, *, shard_size: int) -> Iterator[Session]:
     with dataset_lock(folder, run):
         unfinished = folder.exists(PARTS)
         roll_forward(folder)
-        if not folder.exists(MANIFEST):
+        _sweep(folder)
+        is_new = not folder.exists(MANIFEST)
+        if is_new:
             write_manifest(folder, new_manifest(shard_size))
         session = Session(folder, run, read_manifest(folder), unfinished)
         folder.write(run_marker(run), b"")
         try:
+            _seal_leftovers(session)
             yield session
             session.settle()
-            folder.remove(PARTS)
+            if not folder.exists(INGEST_PLAN):
+                folder.remove(PARTS)
+        except BaseException:
+            if is_new and folder.names(PARTS) == [run] and not list_shards(folder):
+                folder.remove(MANIFEST)  # nothing came of it: leave no empty dataset behind
+                folder.remove(PARTS)
+            raise
         finally:
             folder.remove(run_marker(run))
+
+
+def _seal_leftovers(session: Session) -> None:
+    """Seal what a killed run of annotators had finished; parts of shards that are still being ingested stay."""
+    folder = session.folder
+    sealed = set(list_shards(folder))
+    for number in sorted({shard_number(path.rsplit("/", 1)[1]) for path in list_parts(folder)} & sealed):
+        session.seal(number)
+
+
+def _sweep(folder: Folder) -> None:
+    """Remove half-written files of writers that were killed; those under ``parts/`` go with it."""
+    for name in folder.walk():
+        if TEMPORARY in name:
+            folder.remove(name)

@@ -261,6 +261,8 @@ def _link_exclusively(path: str, data: bytes) -> bool:
             file.write(data)
         os.link(temporary, path)
         return True
+    except FileNotFoundError:
+        return False  # the holder of the lock swept our temporary file away
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)

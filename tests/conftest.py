@@ -1,4 +1,4 @@
-"""Settings for all tests: offline, quiet, and one Ray for the whole session."""
+"""Settings for all tests: offline, quiet, one Ray for the whole session, and the real weights where they are."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from annotators.weights import WEIGHTS, default_weights_folder, find
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,3 +34,15 @@ def ray_session() -> Iterator[object]:
 
     with ray_cluster(None) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def weights_folder() -> Path:
+    """Return the user's cache of model files; skip the test if one is missing, but fail it in CI."""
+    folder = default_weights_folder(os.environ)
+    missing = [name for name in WEIGHTS if find(name, folder) is None]
+    if missing:
+        reason = f"no {', '.join(missing)} in {folder}; run `graph200k weights` to test with them"
+        # A skipped test of real weights in CI would be a promise nobody checks.
+        pytest.fail(reason) if "CI" in os.environ else pytest.skip(reason)
+    return folder

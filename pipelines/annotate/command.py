@@ -24,7 +24,7 @@ from pipelines.annotate.engine import RayNotes, local_cluster, ray_cluster
 from pipelines.annotate.estimate import log_run
 from pipelines.annotate.options import Options
 from pipelines.annotate.run import Plan, Progress, annotate, make_plan
-from pipelines.ingest import IngestOptions, IngestReport, ingest
+from pipelines.ingest import IngestOptions, IngestReport, ingest, resume_ingest
 
 CONTACT_SHEET = "contact_sheet.png"
 
@@ -74,8 +74,9 @@ def run_annotate(options: Options, listener: Listener) -> Report:
     started = time.monotonic()
     annotators = choose_annotators(options.config, options.only, options.weights)
     with write_session(options.data, shard_size=options.shard_size or DEFAULT_SHARD_SIZE) as session:
+        resume_ingest(session, IngestOptions(), listener.counts)
         ingested = [_ingest(session, source, options, listener) for source in options.sources]
-        if not list_shards(session.folder):
+        if not options.sources and not list_shards(session.folder):
             raise DatasetError(
                 f"{options.data} holds no records; name images to annotate, e.g. `graph200k annotate photos/`"
             )
@@ -84,7 +85,10 @@ def run_annotate(options: Options, listener: Listener) -> Report:
             presets = sorted({*session.manifest.presets, options.config.preset})
             session.save_manifest(session.manifest.updated(presets=tuple(presets)))
             log_run(session.folder, progress, time.monotonic() - started)
-    return _report(options, plan, progress, ingested, time.monotonic() - started)
+        session.settle()
+        dataset = Dataset(options.data)
+        save_contact_sheet(dataset, CONTACT_SHEET)
+    return _report(dataset, plan, progress, ingested, time.monotonic() - started)
 
 
 def _ingest(session: Session, source: str, options: Options, listener: Listener) -> IngestReport:
@@ -116,12 +120,10 @@ def _show(now: Progress, listener: Listener) -> None:
     listener.counts(now.done, now.failed.total(), now.records, now.images_per_s)
 
 
-def _report(options: Options, plan: Plan, progress: Progress, ingested: list[IngestReport], seconds: float) -> Report:
-    dataset = Dataset(options.data)
+def _report(dataset: Dataset, plan: Plan, progress: Progress, ingested: list[IngestReport], seconds: float) -> Report:
     counts = dataset.node_counts()
     stored = {node: counts[node] for node in GRAPH200K if counts[node] and GRAPH200K[node].storage != "online"}
     failures = Counter(f"{failure.annotator}:{failure.error}" for failure in read_failures(dataset.folder))
-    save_contact_sheet(dataset, CONTACT_SHEET)
     return Report(
         records=len(dataset),
         annotations=stored,
@@ -131,6 +133,6 @@ def _report(options: Options, plan: Plan, progress: Progress, ingested: list[Ing
         annotated=progress.done,
         images_per_s=progress.images_per_s,
         seconds=seconds,
-        paths={"data": options.data, "contact sheet": dataset.folder.shown(CONTACT_SHEET)},
+        paths={"data": dataset.folder.url, "contact sheet": dataset.folder.shown(CONTACT_SHEET)},
         ingested=ingested,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import networkx as nx
@@ -112,28 +112,32 @@ class ShardWork:
     """Records that failed before and are left alone, by annotator."""
 
 
-@dataclass(frozen=True, slots=True)
-class History:
-    """What earlier runs left: failures on file, and finished work that is not sealed yet."""
-
-    failures: dict[tuple[str, str], Failure]
-    """By key and annotator."""
-    in_parts: frozenset[tuple[str, str]]
-    """(key, annotator) of finished rows in parts of this shard."""
-
-
 def shard_work(
-    shard: int, index: pa.Table, graph: nx.DiGraph, prints: dict[str, str], history: History, request: Request
+    shard: int,
+    index: pa.Table,
+    graph: nx.DiGraph,
+    prints: dict[str, str],
+    failures: Mapping[tuple[str, str], Failure],
+    request: Request,
 ) -> ShardWork:
-    """Compare a shard's index with what the annotators of ``graph`` would make."""
+    """Compare a shard's index with what the annotators of ``graph`` would make.
+
+    ``prints`` are the annotators' fingerprints, ``failures`` those on file by key and annotator.
+    """
     keys = pc.unique(index.column("key")).to_pylist()
     work = ShardWork(shard, len(keys))
     needs: dict[str, list[str]] = {}
     redo = _with_descendants(graph, request.redo)
+    made_here = {node for _, annotator in graph.nodes(data="annotator") for node in annotator.produces}
     for name in nx.lexicographical_topological_sort(graph):
-        present = _present(index, graph.nodes[name]["annotator"])
+        annotator = graph.nodes[name]["annotator"]
+        present = _present(index, annotator.produces)
+        inputs = [_present(index, [node]) for node in annotator.reads if node not in made_here]
         for key in keys:
-            state = _state(key, name, present.get(key), prints[name], history, request, redo=name in redo)
+            failure = failures.get((key, name))
+            if failure is not None and failure.error == "missing_input" and all(key in found for found in inputs):
+                failure = None
+            state = _state(name, present.get(key), prints[name], failure, request, redo=name in redo)
             if state == "needed":
                 needs.setdefault(key, []).append(name)
             elif state == "failed":
@@ -150,40 +154,36 @@ def _with_descendants(graph: nx.DiGraph, names: Iterable[str]) -> set[str]:
     return {*known, *(after for name in known for after in nx.descendants(graph, name))}
 
 
-def _present(index: pa.Table, annotator: Annotator) -> dict[str, tuple[str, str]]:
-    """Return (annotator, fingerprint) of the output, for the keys that have every node type it produces."""
+def _present(index: pa.Table, nodes: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return (annotator, fingerprint) of their members, for the keys that have every one of ``nodes``."""
     found: dict[str, tuple[str, str]] = {}
     counts: Counter[str] = Counter()
-    for node in annotator.produces:
+    for node in nodes:
         rows = index.filter(pc.equal(index.column("node"), node))
         columns = (rows.column(name).to_pylist() for name in ("key", "annotator", "fingerprint"))
         made = {key: (by, fingerprint) for key, by, fingerprint in zip(*columns, strict=True)}
         counts.update(made.keys())
         found.update(made)
-    return {key: value for key, value in found.items() if counts[key] == len(annotator.produces)}
+    return {key: value for key, value in found.items() if counts[key] == len(nodes)}
 
 
 def _state(
-    key: str,
     name: str,
     present: tuple[str, str] | None,
     fingerprint: str,
-    history: History,
+    failure: Failure | None,
     request: Request,
     *,
     redo: bool,
 ) -> str:
     """Return ``needed``, ``done``, ``stale`` or ``failed`` for one annotator on one record."""
-    failure = history.failures.get((key, name))
-    if (key, name) in history.in_parts:
-        return "done" if failure is None else "failed"
     if present is not None:
         by_us = present[0] == name
         stale = by_us and present[1] != fingerprint
         if by_us and (redo or (stale and request.redo_stale)):
             return "needed"
         return "stale" if stale else "done"
-    if failure is None or failure.fingerprint != fingerprint or failure.error == "missing_input":
+    if failure is None or failure.fingerprint != fingerprint:
         return "needed"
     retried = request.retry is not None and (not request.retry or failure.error in request.retry)
     return "needed" if retried or redo else "failed"

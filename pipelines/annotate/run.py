@@ -16,13 +16,10 @@ from annotators.base import Annotator
 from graph200k.commit import index_path, list_shards
 from graph200k.failures import read_failures
 from graph200k.index import INDEX_SCHEMA, read_table
-from graph200k.parts import PartReader, list_parts
 from graph200k.session import Session
-from graph200k.shards import shard_number
 from graph200k.storage import Folder
 from pipelines.annotate.engine import Cluster, Pool, run_units, size_pools
 from pipelines.annotate.plan import (
-    History,
     Request,
     ShardWork,
     dependency_graph,
@@ -115,29 +112,15 @@ class Progress:
 def make_plan(
     folder: Folder, annotators: Sequence[Annotator], cluster: Cluster, request: Request, workers: int | None
 ) -> Plan:
-    """Return what a run would do; reads indexes, parts and failures, writes nothing."""
+    """Return what a run would do; reads indexes and failures, writes nothing."""
     graph = dependency_graph(annotators)
     prints = fingerprints(graph)
     failures = {(failure.key, failure.annotator): failure for failure in read_failures(folder)}
-    parts: dict[int, list[str]] = {}
-    for path in list_parts(folder):
-        parts.setdefault(shard_number(path.rsplit("/", 1)[1]), []).append(path)
     work = []
     for number in list_shards(folder):
-        finished = _in_parts(folder, parts.get(number, []), prints)
         index = read_table(folder, index_path(number), INDEX_SCHEMA, ["key", "node", "annotator", "fingerprint"])
-        work.append(shard_work(number, index, graph, prints, History(failures, finished), request))
+        work.append(shard_work(number, index, graph, prints, failures, request))
     return Plan(graph, prints, size_pools(plan_stages(graph), cluster, workers), work)
-
-
-def _in_parts(folder: Folder, paths: Sequence[str], prints: dict[str, str]) -> frozenset[tuple[str, str]]:
-    """Return (key, annotator) of what is finished in these parts, as the annotators are now."""
-    found = set()
-    for path in paths:
-        for row in PartReader.open(folder, path).rows():
-            if prints.get(row.annotator) == row.fingerprint:
-                found.add((row.key, row.annotator))
-    return frozenset(found)
 
 
 def annotate(
@@ -149,13 +132,10 @@ def annotate(
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
     """Do what ``plan`` says on the Ray this process is connected to, and seal every shard that it touches."""
-    discard_outdated_parts(session.folder, plan)
     progress = Progress(plan.records, started=time.monotonic())
     on_progress(progress)
     pieces = units(plan.work, _unit_size(plan))
     remaining = Counter(shard for _, shard, _ in pieces)
-    for shard in {shard_number(path.rsplit("/", 1)[1]) for path in list_parts(session.folder)} - set(remaining):
-        session.seal(shard)
     for unit in _run(session, plan, seed, weights, pieces):
         progress.add(unit)
         on_progress(progress)
@@ -163,16 +143,6 @@ def annotate(
         if remaining[unit["shard"]] == 0:
             session.seal(unit["shard"])
     return progress
-
-
-def discard_outdated_parts(folder: Folder, plan: Plan) -> None:
-    """Remove parts of an earlier run that hold outputs of annotators as they no longer are."""
-    for path in list_parts(folder):
-        rows = PartReader.open(folder, path).rows()
-        if any(
-            row.annotator in plan.fingerprints and row.fingerprint != plan.fingerprints[row.annotator] for row in rows
-        ):
-            folder.remove(path)
 
 
 def _unit_size(plan: Plan) -> int:

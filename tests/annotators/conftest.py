@@ -1,25 +1,8 @@
-"""What tests of annotators share: the real weights, if this machine has them, and small images drawn in code."""
-
-import os
-from pathlib import Path
+"""What tests of annotators share: small images drawn in code."""
 
 import cv2
 import numpy as np
 import pytest
-
-from annotators.weights import WEIGHTS, default_weights_folder, find
-
-
-@pytest.fixture(scope="session")
-def weights_folder() -> Path:
-    """Return the user's cache of model files; skip the test if one is missing, but fail it in CI."""
-    folder = default_weights_folder(os.environ)
-    missing = [name for name in WEIGHTS if find(name, folder) is None]
-    if missing:
-        reason = f"no {', '.join(missing)} in {folder}; run `graph200k weights` to test with them"
-        # A skipped test of real weights in CI would be a promise nobody checks.
-        pytest.fail(reason) if "CI" in os.environ else pytest.skip(reason)
-    return folder
 
 
 @pytest.fixture

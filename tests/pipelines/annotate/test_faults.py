@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import contextlib
 import threading
 import time
 from pathlib import Path
@@ -83,7 +82,7 @@ def test_a_changed_annotator_is_tried_again_where_its_old_version_failed(data: P
 def test_a_run_survives_workers_killed_from_outside(tmp_path: Path, ray_session: Cluster) -> None:
     quiet, killed = tmp_path / "quiet", tmp_path / "killed"
     for data in (quiet, killed):
-        make_dataset(data, 48, draw=lambda number: draw_scene(number, 1024, 768))
+        make_dataset(data, 48, draw=lambda number: draw_scene(number, 1600, 1200))
     annotators = [Canny(), Negative()]
     run_annotators(quiet, annotators, ray_session)
     stop = threading.Event()
@@ -100,9 +99,10 @@ def test_a_run_survives_workers_killed_from_outside(tmp_path: Path, ray_session:
 
 def _kill_workers(stop: threading.Event, kills: list[int]) -> None:
     while not stop.is_set() and len(kills) < 4:
-        time.sleep(0.4)
+        time.sleep(0.3)
         for process in psutil.Process().children(recursive=True):
-            if "StageWorker" in process.name() or "StageWorker" in " ".join(process.cmdline()):
-                kills.append(process.pid)
-                os.kill(process.pid, signal.SIGKILL)
-                break
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if process.status() != psutil.STATUS_ZOMBIE and "StageWorker" in " ".join(process.cmdline()):
+                    kills.append(process.pid)
+                    process.kill()
+                    break
