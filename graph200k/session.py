@@ -54,12 +54,19 @@ class Session:
         self.save_manifest(self.manifest.updated(features=summary.features, annotators=summary.annotators))
         self.sealed, self.found_unfinished, self._is_settled = {}, False, True
 
+    def seal_leftovers(self) -> None:
+        """Seal what a killed run of annotators had finished; parts of shards that are still being ingested stay."""
+        sealed = set(list_shards(self.folder))
+        for number in sorted({shard_number(path.rsplit("/", 1)[1]) for path in list_parts(self.folder)} & sealed):
+            self.seal(number)
+
 
 @contextmanager
-def write_session(data: str, *, shard_size: int) -> Iterator[Session]:
+def write_session(data: str, *, shard_size: int, is_repair: bool = False) -> Iterator[Session]:
     """Open the dataset at ``data`` for writing, making it if there is none.
 
-    On a clean end the tables are settled and ``parts/`` goes; after an error finished parts stay for the next run.
+    What an earlier run left is finished first; a repair does that itself, once its shards can be sealed. On a clean end
+    the tables are settled and ``parts/`` goes; after an error finished parts stay for the next run.
 
     Raises
     ------
@@ -81,7 +88,8 @@ def write_session(data: str, *, shard_size: int) -> Iterator[Session]:
         session = Session(folder, run, read_manifest(folder), unfinished)
         folder.write(run_marker(run), b"")
         try:
-            _seal_leftovers(session)
+            if not is_repair:
+                session.seal_leftovers()
             yield session
             session.settle()
             if not folder.exists(INGEST_PLAN):
@@ -93,14 +101,6 @@ def write_session(data: str, *, shard_size: int) -> Iterator[Session]:
             raise
         finally:
             folder.remove(run_marker(run))
-
-
-def _seal_leftovers(session: Session) -> None:
-    """Seal what a killed run of annotators had finished; parts of shards that are still being ingested stay."""
-    folder = session.folder
-    sealed = set(list_shards(folder))
-    for number in sorted({shard_number(path.rsplit("/", 1)[1]) for path in list_parts(folder)} & sealed):
-        session.seal(number)
 
 
 def _sweep(folder: Folder) -> None:

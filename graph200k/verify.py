@@ -15,11 +15,11 @@ from graph200k.failures import FAILURES, read_failures
 from graph200k.index import INDEX_SCHEMA, members_table, read_table, table_members, write_table
 from graph200k.inspection import Inspection, full_name, inspect_shard, whole_records
 from graph200k.manifest import read_manifest
-from graph200k.parts import PARTS, list_parts
+from graph200k.parts import INGEST_PLAN, PARTS, list_parts
 from graph200k.record import JSON_NODE, Member
 from graph200k.records import RECORDS, read_records, records_from_shard
 from graph200k.session import Session, write_session
-from graph200k.shards import ShardWriter, TarEntry, scan_tar, shard_name, shard_number
+from graph200k.shards import ShardWriter, TarEntry, scan_tar, shard_name
 from graph200k.storage import TEMPORARY, Folder
 
 QUARANTINE = "quarantine"
@@ -62,17 +62,13 @@ def repair(data: str) -> list[Problem]:
     folder = Folder(data)
     shard_size = read_manifest(folder).shard_size
     found = _unfinished(folder)
-    with write_session(data, shard_size=shard_size) as session:
+    with write_session(data, shard_size=shard_size, is_repair=True) as session:
         session.found_unfinished = True  # so that the tables are computed from the shards
         found += [*_verify_records(folder), *_verify_failures(folder)]
         _remove_damaged_tables(folder)
-        for number in _numbers(folder):  # before the parts: sealing needs an index to be right
+        for number in _numbers(folder):
             found += _repair_shard(session, number)
-        for path in list_parts(folder):
-            session.seal(shard_number(path.rsplit("/", 1)[1]))
-        for name in folder.walk():
-            if TEMPORARY in name:
-                folder.remove(name)
+        session.seal_leftovers()
     return found
 
 
@@ -84,7 +80,9 @@ def _numbers(folder: Folder) -> list[int]:
 def _unfinished(folder: Folder) -> list[Problem]:
     problems = [Problem(name, "", "its replacement was begun and not finished") for name in pending_commits(folder)]
     problems += [Problem("", name, "left by a writer that was killed") for name in folder.walk() if TEMPORARY in name]
-    if parts := len(list_parts(folder)):
+    if folder.exists(INGEST_PLAN):
+        problems.append(Problem("", INGEST_PLAN, "an ingest goes on, or ended early; run it again"))
+    elif parts := len(list_parts(folder)):
         problems.append(Problem("", "", f"{parts} finished parts are not sealed yet; run `graph200k annotate` again"))
     elif folder.exists(PARTS) and not problems:
         problems.append(Problem("", PARTS, "a run is writing, or ended early; run `graph200k annotate` again"))
