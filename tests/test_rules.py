@@ -121,6 +121,7 @@ def test_there_is_one_broad_except_and_it_writes_the_failure_down() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
+        and ast.unparse(node.body[-1]) != "raise"  # one that cleans up and lets the error go on hides nothing
     }
     assert broad == {"pipelines/annotate/stage.py", "graph200k/cli.py"}  # the latter shows the error and exits
 

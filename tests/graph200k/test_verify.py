@@ -21,7 +21,7 @@ from graph200k.errors import DatasetError
 from graph200k.failures import FAILURES, read_failures
 from graph200k.index import INDEX_SCHEMA, members_table, read_table, table_members, write_table
 from graph200k.inspection import full_name
-from graph200k.parts import write_part
+from graph200k.parts import INGEST_PLAN, PartRow, list_parts, write_part
 from graph200k.record import Member
 from graph200k.records import RECORDS, read_records
 from graph200k.session import write_session
@@ -349,13 +349,38 @@ def test_a_pending_commit_is_named(data: Path, folder: Folder) -> None:
 
 def test_a_leftover_part_does_not_cost_a_shard_whose_index_is_gone(data: Path, folder: Folder) -> None:
     before = pixels(data)
-    with pytest.raises(RuntimeError), write_session(str(data), shard_size=4) as session:
-        write_part(session.folder, session.run, 0, "a", [annotation_row("scene-0000", 0, "hed", edge_map(0))])
-        raise RuntimeError
+    leave_part(data, 0, annotation_row("scene-0000", 0, "hed", edge_map(0)))
     folder.remove(index_path(0))
     assert_mended(data, verify(str(data)), "1 finished parts are not sealed yet")
     assert set(pixels(data)) - set(before) == {("scene-0000", "hed", None, "")}
     assert set(before) <= set(pixels(data))
+
+
+def leave_part(data: Path, shard: int, row: PartRow) -> None:
+    """End a session early, so that its part is left over."""
+    with pytest.raises(RuntimeError), write_session(str(data), shard_size=4) as session:
+        write_part(session.folder, session.run, shard, "a", [row])
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("node", ["json", "canny"])
+def test_a_leftover_part_of_a_damaged_shard_does_not_stop_its_repair(data: Path, folder: Folder, node: str) -> None:
+    leave_part(data, 0, annotation_row("scene-0001", 1, "hed", edge_map(1)))
+    victim = member_of(folder, "scene-0000", node)
+    flip(folder, victim.offset + victim.size // 2)
+    folder.write(FAILURES, b"garbage")
+    assert_mended(data, verify(str(data)), "scene-0000")
+    assert Dataset(str(data)).node_counts()["hed"] == 1
+
+
+def test_a_repair_does_not_seal_a_shard_that_is_still_being_ingested(data: Path, folder: Folder) -> None:
+    leave_part(data, 2, annotation_row("late", 0, "hed", edge_map(0)))
+    folder.write(INGEST_PLAN, b"{}")
+    flip(folder, member_of(folder, "scene-0000", "canny").offset + 9)
+    assert len(repair(str(data))) == 2
+    assert not folder.exists(shard_path(2))
+    assert len(list_parts(folder, 2)) == 1
+    assert shown(verify(str(data))) == [(INGEST_PLAN, "an ingest goes on, or ended early; run it again")]
 
 
 def test_what_an_earlier_repair_set_aside_stays(data: Path, folder: Folder) -> None:
