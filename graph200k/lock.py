@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from graph200k.errors import DatasetError, DatasetLockedError
 from graph200k.storage import Folder
 
 LOCK = "lock.json"
+TAKEOVER = "lock.takeover.json"
+"""Held while a dead writer's lock is taken away."""
 
 
 @contextmanager
@@ -45,7 +48,8 @@ def _take(folder: Folder, run: str) -> None:
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     data = json.dumps(own).encode()
-    for _ in range(3):
+    for attempt in range(8):
+        time.sleep(0.01 * attempt)
         if folder.create_exclusively(LOCK, data):
             return
         holder = _read(folder)
@@ -53,7 +57,7 @@ def _take(folder: Folder, run: str) -> None:
             continue  # it was released between the two lines above
         if not _is_dead(holder):
             break
-        _clear(folder, holder)
+        _clear(folder, holder, data)
     raise DatasetLockedError(
         f"{folder.shown()} is being written by run {holder.get('run')} (process {holder.get('pid')} on "
         f"{holder.get('host')}, since {holder.get('since')}); wait for it, or, if it is surely dead, "
@@ -61,16 +65,21 @@ def _take(folder: Folder, run: str) -> None:
     )
 
 
-def _clear(folder: Folder, holder: dict[str, Any]) -> None:
-    """Take a dead holder's lock away; of two processes that try, the rename lets one win."""
-    aside = f"{LOCK}.{os.getpid()}"
-    try:
-        folder.move(LOCK, aside)
-    except FileNotFoundError:
+def _clear(folder: Folder, holder: dict[str, Any], own: bytes) -> None:
+    """Take a dead holder's lock away.
+
+    Of several that found it dead, a slow one would take away the lock that a fast one has taken by then. So only who
+    holds a second file may, and looks again first.
+    """
+    if not folder.create_exclusively(TAKEOVER, own):
+        if _is_dead(_read(folder, TAKEOVER)):  # killed in the few milliseconds that it takes
+            folder.remove(TAKEOVER)
         return
-    if _read(folder, aside) != holder:  # somebody else cleared it and took it in between
-        folder.create_exclusively(LOCK, folder.read(aside))
-    folder.remove(aside)
+    try:
+        if _read(folder) == holder:
+            folder.remove(LOCK)
+    finally:
+        folder.remove(TAKEOVER)
 
 
 def _read(folder: Folder, name: str = LOCK) -> dict[str, Any]:

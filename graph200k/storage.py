@@ -13,7 +13,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO
 
 import fsspec
@@ -245,8 +245,10 @@ class Folder:
         """Remove a file or a whole folder if it is there."""
         with writing(self.shown(name)):
             self._forget()
-            if self._fs.exists(self.path(name)):
-                self._fs.rm(self.path(name), recursive=True)
+            # Asking first spares object stores an error; somebody else may remove it in between.
+            with suppress(FileNotFoundError):
+                if self._fs.exists(self.path(name)):
+                    self._fs.rm(self.path(name), recursive=True)
 
     def _forget(self) -> None:
         # Object stores keep listings for the life of the process; other processes write here too.
