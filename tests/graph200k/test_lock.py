@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from graph200k.errors import DatasetLockedError
-from graph200k.lock import LOCK, dataset_lock
+from graph200k.lock import LOCK, TAKEOVER, dataset_lock
 from graph200k.storage import Folder
 
 
@@ -89,6 +89,14 @@ def test_a_lock_of_a_killed_writer_is_taken_over(folder: Folder, tmp_path: Path)
     process.wait()
     with dataset_lock(folder, "mine"):
         pass
+
+
+def test_a_writer_killed_while_it_took_a_lock_over_keeps_nobody_out(folder: Folder) -> None:
+    leave_lock(folder, pid=os.getpid(), started="1")
+    folder.write(TAKEOVER, folder.read(LOCK))
+    with dataset_lock(folder, "mine"):
+        pass
+    assert folder.walk() == []
 
 
 def test_a_lock_of_another_machine_is_respected(folder: Folder) -> None:
