@@ -46,7 +46,7 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(7.25), duration(3700)
-    ('7.2 s', '1 h 02 min')
+    ('7.2 s', '1 h 01 min')
     """
     if seconds < 120:
         return f"{seconds:.1f} s"
