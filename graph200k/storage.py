@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -51,6 +52,23 @@ def writing(where: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _reaching(url: str) -> Iterator[None]:
+    # The clients of object stores have error classes of their own; they are loaded if anything can raise them.
+    modules = [sys.modules.get(name) for name in ("botocore.exceptions", "aiohttp")]
+    names = ("BotoCoreError", "ClientError")
+    clients = [getattr(module, name) for module in modules for name in names if hasattr(module, name)]
+    try:
+        yield
+    except (PermissionError, ConnectionError, TimeoutError, *clients) as error:
+        if "://" not in url:
+            raise
+        raise DatasetError(
+            f"{url} cannot be reached ({' '.join(str(error).split())[:200]}); check its address, your credentials and "
+            "the endpoint (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, FSSPEC_S3_ENDPOINT_URL)"
+        ) from None
+
+
 class Folder:
     """A folder by URL; paths given to its methods are relative to it, with forward slashes.
 
@@ -85,9 +103,16 @@ class Folder:
         return f"{self.url}/{name}" if name else self.url
 
     def exists(self, name: str = "") -> bool:
-        """Return whether a file or folder of this name exists now (nothing is cached)."""
+        """Return whether a file or folder of this name exists now (nothing is cached).
+
+        Raises
+        ------
+        DatasetError
+            If a remote file system does not answer, or does not let us in.
+        """
         self._forget()
-        return bool(self._fs.exists(self.path(name)))
+        with _reaching(self.url):
+            return bool(self._fs.exists(self.path(name)))
 
     def is_folder(self, name: str = "") -> bool:
         """Return whether ``name`` is a folder."""
@@ -101,6 +126,7 @@ class Folder:
 
     def size(self, name: str) -> int:
         """Return the size of a file in bytes."""
+        self._forget()
         return int(self._fs.size(self.path(name)))
 
     def names(self, name: str = "") -> list[str]:
@@ -145,6 +171,7 @@ class Folder:
 
     def open(self, name: str) -> IO[bytes]:
         """Return a file open for reading, seekable where the file system can."""
+        self._forget()
         try:
             return self._fs.open(self.path(name), "rb")  # type: ignore[no-any-return]
         except FileNotFoundError:
@@ -211,7 +238,7 @@ class Folder:
 
     def make(self, name: str = "") -> None:
         """Make a folder where the file system has folders."""
-        with writing(self.shown(name)):
+        with writing(self.shown(name)), _reaching(self.url):
             self._fs.makedirs(self.path(name), exist_ok=True)
 
     def remove(self, name: str) -> None:

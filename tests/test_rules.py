@@ -1,0 +1,148 @@
+"""Rules of the project that are tests (style, Sec. 12)."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import graph200k
+from annotators.base import ANNOTATORS
+from graph200k.catalogue import GRAPH200K, Storage
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = [
+    path
+    for package in ("graph200k", "annotators", "pipelines", "sampler", "trainer")
+    for path in sorted((ROOT / package).rglob("*.py"))
+]
+
+HELP = """
+import json, sys
+from graph200k.cli import main
+sys.argv = ["graph200k", "--help"]
+try:
+    main()
+except SystemExit:
+    sys.stderr.write(json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_help_waits_for_no_heavy_library() -> None:
+    done = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True, timeout=60)
+    assert "Usage" in done.stdout
+    loaded = set(json.loads(done.stderr))
+    heavy = {"numpy", "networkx", "pyarrow", "PIL", "fsspec", "pydantic", "torch", "ray", "matplotlib", "pandas", "cv2"}
+    assert not loaded & heavy
+
+
+def test_importing_the_package_imports_none_of_its_parts() -> None:
+    code = "import sys, graph200k; print(*sorted(name for name in sys.modules if name.startswith('graph200k')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["graph200k"]
+
+
+@pytest.mark.parametrize("name", graph200k.__all__)
+def test_every_exported_name_can_be_imported(name: str) -> None:
+    assert getattr(graph200k, name) is not None
+    assert name in dir(graph200k)
+
+
+def test_no_exported_name_is_that_of_a_module_which_would_hide_it() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(graph200k.__path__)}
+    assert not modules & set(graph200k.__all__)
+
+
+def test_a_name_that_is_not_exported_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        graph200k.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ANNOTATORS)
+def test_what_an_annotator_reads_and_makes_is_in_the_catalogue(name: str) -> None:
+    annotator = ANNOTATORS[name]
+    assert annotator.name == name
+    for node in annotator.produces:
+        assert GRAPH200K[node].storage is Storage.STORED
+    for node in annotator.reads:
+        assert GRAPH200K[node].storage is Storage.STORED
+
+
+def test_no_two_annotators_of_a_preset_make_the_same_node() -> None:
+    from pipelines.annotate.config import PRESETS
+
+    for annotators in PRESETS.values():
+        made = [node for name in annotators for node in ANNOTATORS[name].produces]
+        assert len(set(made)) == len(made)
+
+
+def test_modules_are_named_for_what_is_in_them() -> None:
+    vague = {"utils.py", "util.py", "misc.py", "common.py", "helpers.py"}
+    assert not [str(path) for path in SOURCES if path.name in vague]
+
+
+@pytest.mark.parametrize(
+    ("module", "config"),
+    [("pipelines.annotate.config", "AnnotateConfig"), ("pipelines.annotate.options", "Options")],
+)
+def test_every_option_is_read_somewhere(module: str, config: str) -> None:
+    found = importlib.import_module(module)
+    cls = getattr(found, config)
+    fields = getattr(cls, "model_fields", None) or cls.__dataclass_fields__
+    text = "\n".join(path.read_text() for path in SOURCES)
+    unread = [field for field in fields if not re.search(rf"\b(config|options|settings|self)\.{field}\b", text)]
+    assert unread == []
+
+
+def test_only_the_command_line_reads_the_environment() -> None:
+    readers = {
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"} and ast.unparse(node.value) == "os"
+    }
+    # The engine sets, for Ray's workers, what they inherit; it reads nothing.
+    assert readers <= {"graph200k/cli.py", "pipelines/annotate/engine.py"}
+    engine = (ROOT / "pipelines/annotate/engine.py").read_text()
+    assert re.findall(r"os\.environ\S*", engine) == ["os.environ.update(_WORKER_ENVIRONMENT,"]
+
+
+def test_there_is_one_broad_except_and_it_writes_the_failure_down() -> None:
+    broad = {
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
+    }
+    assert broad == {"pipelines/annotate/stage.py", "graph200k/cli.py"}  # the latter shows the error and exits
+
+
+def test_every_module_of_the_core_has_a_test() -> None:
+    tested = {path.name.removeprefix("test_") for path in (ROOT / "tests" / "graph200k").glob("test_*.py")}
+    modules = {path.name for path in (ROOT / "graph200k").glob("*.py")} - {"__init__.py"}
+    covered_elsewhere = {
+        "derive.py",  # test_dataset
+        "errors.py",  # everywhere
+        "inspection.py",  # test_verify
+        "records.py",  # test_session, test_verify
+        "reports.py",  # test_cli
+    }
+    assert modules - tested - covered_elsewhere == set()
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    longest = {
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}": node.end_lineno - node.body[0].lineno + 1
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.end_lineno
+    }
+    assert {name: lines for name, lines in longest.items() if lines > 75} == {}
