@@ -29,6 +29,8 @@ class Annotation:
     """Number of the variant, for node types that have several."""
     role: str = ""
     """Role within the annotation, for node types that have several images or a named one."""
+    drawn: Mapping[str, Any] | None = None
+    """Values drawn at random for it, as JSON values: they go into its provenance."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from graph200k.catalogue import Storage
-
 if TYPE_CHECKING:
     from graph200k.dataset import Dataset
 
@@ -64,15 +62,15 @@ def contact_sheet(rows: Sequence[tuple[str, Mapping[str, np.ndarray]]], columns:
 
 def save_contact_sheet(dataset: Dataset, name: str, *, records: int = 8) -> None:
     """Write the contact sheet of the first ``records`` records of a dataset as the PNG ``name`` in its folder."""
-    counts = dataset.node_counts()
-    columns = [
-        node for node, entry in dataset.catalogue.items() if counts[node] and entry.storage is not Storage.ONLINE
-    ]
+    columns = dataset.stored_nodes()
     rows = []
     for row in range(min(records, len(dataset))):
-        key = dataset.keys[row]
+        stored = {member.node for member in dataset.members(row)}
         available = dataset.catalogue.names(int(dataset.availability[row]))
-        rows.append((key, {node: dataset.image(key, node) for node in columns if node in available}))
+        shown = [
+            node for node in columns if node in stored or (node in available and dataset.catalogue[node].derived_from)
+        ]
+        rows.append((dataset.keys[row], {node: dataset.image(dataset.keys[row], node) for node in shown}))
     with dataset.folder.writer(name) as file:
         contact_sheet(rows, columns).save(file, "PNG", optimize=True)
 

@@ -22,7 +22,7 @@ from graph200k.derive import cut_out
 from graph200k.errors import DatasetError, MemberNotFoundError, UnknownNameError
 from graph200k.index import INDEX_SCHEMA, RECORDS_SCHEMA, read_table, table_members
 from graph200k.manifest import Manifest, read_manifest
-from graph200k.record import JSON_NODE, Member, RecordInfo, content_hash
+from graph200k.record import JSON_NODE, Member, RecordInfo, content_hash, parse_member_name
 from graph200k.records import RECORDS
 from graph200k.shards import shard_name
 from graph200k.storage import Folder
@@ -216,6 +216,14 @@ class Dataset:
         for mask, number in zip(masks, occurrences, strict=True):
             counts.update({name: int(number) for name in self.catalogue.names(int(mask))})
         return dict(counts)
+
+    def stored_nodes(self) -> list[str]:
+        """Return the node types of which at least one image is stored, and those derived from them."""
+        extensions = [name for name in self.manifest.features if "." in name]
+        stored = {parse_member_name(f"key.{extension}", self.catalogue)[1] for extension in extensions}
+        entries = self.catalogue.values()
+        derived = {entry.name for entry in entries if entry.derived_from and stored.issuperset(entry.derived_from)}
+        return [name for name in self.catalogue if name in stored | derived]
 
     def task_counts(self, tasks: Sequence[Task]) -> list[int]:
         """Return how many records can serve each task."""

@@ -77,7 +77,7 @@ def read_table(folder: Folder, name: str, schema: pa.Schema, columns: list[str] 
     try:
         # Not pq.read_table: it imports pyarrow.dataset and with it pandas, 0.3 s for nothing we use.
         table = pq.ParquetFile(pa.BufferReader(data)).read(columns=wanted)
-    except (pa.ArrowException, OSError, EOFError) as error:
+    except (pa.ArrowException, OSError, EOFError, ValueError) as error:
         raise DatasetError(
             f"{folder.shown(name)} is damaged ({_first_line(error)}); run `graph200k verify --repair`"
         ) from None

@@ -92,6 +92,8 @@ class Provenance(_Part):
     """Revision or hash of the weights."""
     parameters: str = "{}"
     """Parameters as a JSON string."""
+    drawn: str = "{}"
+    """Values drawn at random for this record, as a JSON string."""
     seed: int | None = None
     usable: bool = True
     """False if it exists but says nothing: an empty map, an inconsistent reference."""

@@ -87,20 +87,20 @@ def write_session(data: str, *, shard_size: int, is_repair: bool = False) -> Ite
             write_manifest(folder, new_manifest(shard_size))
         session = Session(folder, run, read_manifest(folder), unfinished)
         folder.write(run_marker(run), b"")
+        came_to_nothing = is_new
         try:
             if not is_repair:
                 session.seal_leftovers()
             yield session
             session.settle()
+            came_to_nothing = False
             if not folder.exists(INGEST_PLAN):
                 folder.remove(PARTS)
-        except BaseException:
-            if is_new and folder.names(PARTS) == [run] and not list_shards(folder):
-                folder.remove(MANIFEST)  # nothing came of it: leave no empty dataset behind
-                folder.remove(PARTS)
-            raise
         finally:
             folder.remove(run_marker(run))
+            if came_to_nothing and not list_shards(folder) and folder.walk(PARTS) == []:
+                folder.remove(MANIFEST)  # an empty dataset would only be in the way of the next try
+                folder.remove(PARTS)
 
 
 def _sweep(folder: Folder) -> None:

@@ -1,4 +1,3 @@
-# ruff: noqa: D102 (what draw and apply do is said in the base class)
 """Blurs: ``blur`` (one of six kinds), ``defocus`` and ``gaussian_blur``.
 
 The kinds and their severities are those of common corruptions (ImageNet-C, arXiv 1903.12261). Every blur keeps the

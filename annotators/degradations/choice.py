@@ -1,4 +1,3 @@
-# ruff: noqa: D102 (what draw and apply do is said in the base class)
 """Degradations that are one of several kinds at one of several severities, each a pure function of the image."""
 
 from __future__ import annotations

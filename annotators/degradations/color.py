@@ -1,4 +1,3 @@
-# ruff: noqa: D102 (what draw and apply do is said in the base class)
 """Colour: ``saturate_strengthen``, ``saturate_weaken``, ``gray`` and ``color_distortion``."""
 
 from __future__ import annotations

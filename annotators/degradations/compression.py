@@ -1,4 +1,3 @@
-# ruff: noqa: D102 (what draw and apply do is said in the base class)
 """Compression: ``compression`` (JPEG or JPEG 2000 by severity) and ``jpeg``."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: D102 (what draw and apply do is said in the base class)
 """Geometry: ``rotate90``, ``rotate180``, ``rotate270``, ``barrel``, ``pincushion`` and ``elastic``."""
 
 from __future__ import annotations

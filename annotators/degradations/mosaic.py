@@ -1,4 +1,3 @@
-# ruff: noqa: D102 (what draw and apply do is said in the base class)
 """What a camera's sensor sees: one colour a pixel."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: D102 (what draw and apply do is said in the base class)
 """Noise: Gaussian, Poisson (photon counting) and salt and pepper, in grains that grow with the image."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: D102 (what draw and apply do is said in the base class)
 """Parts of the picture hidden: ``inpainting``."""
 
 from __future__ import annotations

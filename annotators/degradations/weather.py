@@ -1,4 +1,3 @@
-# ruff: noqa: D102 (what draw and apply do is said in the base class)
 """Weather: ``rain`` and ``frost``. The layer is made at an area of 512² and brought to the size of the image."""
 
 from __future__ import annotations

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from annotators.base import Annotator
-from graph200k.catalogue import GRAPH200K
 from graph200k.commit import list_shards
 from graph200k.contact_sheet import save_contact_sheet
 from graph200k.dataset import Dataset
 from graph200k.errors import DatasetError
 from graph200k.failures import read_failures
 from graph200k.manifest import DEFAULT_SHARD_SIZE
+from graph200k.record import stored_nodes
 from graph200k.schema import graph200k_tasks
 from graph200k.session import Session, write_session
 from pipelines.annotate.config import choose_annotators
@@ -37,6 +37,8 @@ class Report:
     """Records in the dataset."""
     annotations: dict[str, int]
     """Records by stored node type that they can serve, over the whole dataset."""
+    absent: list[str]
+    """Node types that no record has, because nothing here makes them."""
     failures: dict[str, int]
     """Failures on file, by ``annotator:class``, over the whole dataset."""
     stale: dict[str, int]
@@ -122,11 +124,13 @@ def _show(now: Progress, listener: Listener) -> None:
 
 def _report(dataset: Dataset, plan: Plan, progress: Progress, ingested: list[IngestReport], seconds: float) -> Report:
     counts = dataset.node_counts()
-    stored = {node: counts[node] for node in GRAPH200K if counts[node] and GRAPH200K[node].storage != "online"}
+    stored = {node: counts[node] for node in dataset.stored_nodes()}
+    absent = [node for node in stored_nodes() if node not in stored]
     failures = Counter(f"{failure.annotator}:{failure.error}" for failure in read_failures(dataset.folder))
     return Report(
         records=len(dataset),
         annotations=stored,
+        absent=absent,
         failures=dict(sorted(failures.items())),
         stale=dict(+plan.total("stale")),
         tasks=sum(count > 0 for count in dataset.task_counts(graph200k_tasks())),

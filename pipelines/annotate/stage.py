@@ -177,6 +177,7 @@ class _UnitOfWork:
             model=annotator.model,
             revision=annotator.revision,
             parameters=json.dumps(annotator.parameters, sort_keys=True),
+            drawn=json.dumps(made.drawn or {}, sort_keys=True),
             seed=seed,
             usable=usable,
         )
