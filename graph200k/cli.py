@@ -246,6 +246,9 @@ def _terminated(signum: int, frame: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
+_STOPPED = "stopped; what is finished is kept: run the same command again to go on"
+
+
 def main() -> None:
     """Run the command line; an error is one sentence on stderr and exit code 1."""
     signal.signal(signal.SIGTERM, _terminated)
@@ -258,8 +261,12 @@ def main() -> None:
         sys.exit(stop.exit_code)
     except typer.Abort:
         _fail("stopped", 130)
+    except SystemExit as ended:
+        if ended.code != signal.SIGTERM:
+            raise
+        _fail(_STOPPED, 130)  # Ray puts in a handler of its own, which ends the process without a word
     except KeyboardInterrupt:
-        _fail("stopped; what is finished is kept: run the same command again to go on", 130)
+        _fail(_STOPPED, 130)
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's own: a wrong flag or argument
             error.show()

@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from support.datasets import make_varied_dataset
-from support.running import assert_clean
 
 from annotators.weights import WEIGHTS
 from graph200k.catalogue import GRAPH200K
@@ -28,6 +26,8 @@ from graph200k.dataset import Dataset
 from graph200k.parts import failure_row, write_part
 from graph200k.schema import enumerate_tasks, from_node_link, graph200k_tasks
 from graph200k.session import write_session
+from support.datasets import make_varied_dataset
+from support.running import assert_clean
 
 COMMANDS = ["ingest", "annotate", "graph", "tasks", "stats", "verify", "failures", "weights", "demo"]
 

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from PIL import Image, ImageCms
-from support.pictures import draw_scene
 
 from graph200k.catalogue import Codec
 from graph200k.codecs import (
@@ -29,6 +28,7 @@ from graph200k.codecs import (
     read_photograph,
 )
 from graph200k.errors import ImageDecodeError, UnsafeInputError
+from support.pictures import draw_scene
 
 shapes = st.tuples(st.integers(1, 24), st.integers(1, 24))
 maps = npst.arrays(np.uint8, shapes)

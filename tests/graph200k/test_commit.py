@@ -8,10 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.datasets import annotation_row, make_dataset, make_varied_dataset, target_rows
-from support.killing import killed_at
-from support.pictures import draw_scene
-from support.running import sealed_bytes
 
 from graph200k.commit import index_path, list_shards, numbers_in, pending_commits, roll_forward, seal_shard, shard_path
 from graph200k.errors import DatasetError
@@ -21,6 +17,10 @@ from graph200k.parts import PARTS, PartRow, failure_row, list_parts, run_marker,
 from graph200k.record import Member, RecordInfo
 from graph200k.shards import TarEntry, scan_tar
 from graph200k.storage import Folder
+from support.datasets import annotation_row, make_dataset, make_varied_dataset, target_rows
+from support.killing import killed_at
+from support.pictures import draw_scene
+from support.running import sealed_bytes
 
 
 @pytest.fixture(scope="module")

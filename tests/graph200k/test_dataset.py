@@ -9,9 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.datasets import annotation_row, edge_map, make_dataset, make_varied_dataset
-from support.killing import killed_at
-from support.pictures import draw_scene
 
 from graph200k.catalogue import DEGRADATIONS, GRAPH200K
 from graph200k.commit import index_path, shard_path
@@ -23,6 +20,9 @@ from graph200k.records import RECORDS, read_records
 from graph200k.schema import enumerate_tasks, find_task, graph200k_tasks
 from graph200k.session import write_session
 from graph200k.storage import Folder
+from support.datasets import annotation_row, edge_map, make_dataset, make_varied_dataset
+from support.killing import killed_at
+from support.pictures import draw_scene
 
 KEYS = [f"scene-{number:04d}" for number in range(8)]
 

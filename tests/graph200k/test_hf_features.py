@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import webdataset
 from datasets import load_dataset
-from support.datasets import make_varied_dataset
 
 import graph200k
 from graph200k.dataset import Dataset
 from graph200k.errors import DatasetError
 from graph200k.hf_features import feature_spec
 from graph200k.record import RecordInfo
+from support.datasets import make_varied_dataset
 
 
 @pytest.fixture(scope="module")

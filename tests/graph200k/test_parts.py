@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from support.datasets import annotation_row, edge_map
 
 from graph200k.errors import DatasetError
 from graph200k.parts import PARTS, PartReader, PartRow, failure_row, list_parts, run_marker, write_part
 from graph200k.record import content_hash
 from graph200k.storage import Folder
+from support.datasets import annotation_row, edge_map
 
 ROWS = [
     annotation_row("a", 0, "canny", edge_map(0)),

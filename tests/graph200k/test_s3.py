@@ -16,8 +16,6 @@ import numpy as np
 import pytest
 from fsspec.config import conf
 from moto.server import ThreadedMotoServer
-from support.datasets import annotation_row, edge_map, make_varied_dataset
-from support.running import sealed_bytes
 
 from graph200k.commit import index_path, pending_commits, roll_forward, shard_path
 from graph200k.dataset import Dataset
@@ -29,6 +27,8 @@ from graph200k.session import write_session
 from graph200k.statistics import statistics
 from graph200k.storage import Folder
 from graph200k.verify import QUARANTINE, repair, verify
+from support.datasets import annotation_row, edge_map, make_varied_dataset
+from support.running import sealed_bytes
 
 
 @pytest.fixture(scope="module", autouse=True)

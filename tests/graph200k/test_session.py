@@ -6,10 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.datasets import annotation_row, edge_map, make_dataset, make_varied_dataset, target_rows
-from support.killing import forget_lock, killed_at
-from support.pictures import draw_scene
-from support.running import assert_clean, sealed_bytes
 
 from graph200k.dataset import Dataset
 from graph200k.errors import DatasetError, DatasetLockedError
@@ -18,6 +14,10 @@ from graph200k.parts import PARTS, list_parts, write_part
 from graph200k.session import Session, write_session
 from graph200k.storage import Folder
 from graph200k.verify import verify
+from support.datasets import annotation_row, edge_map, make_dataset, make_varied_dataset, target_rows
+from support.killing import forget_lock, killed_at
+from support.pictures import draw_scene
+from support.running import assert_clean, sealed_bytes
 
 
 @pytest.fixture(scope="module")

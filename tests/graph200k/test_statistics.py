@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from support.datasets import make_varied_dataset
 
 from graph200k.errors import DatasetError
 from graph200k.parts import failure_row, write_part
 from graph200k.session import write_session
 from graph200k.shards import TarEntry, scan_tar
 from graph200k.statistics import statistics
+from support.datasets import make_varied_dataset
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from support.datasets import annotation_row, edge_map, make_varied_dataset
-from support.killing import forget_lock, killed_at
-from support.running import assert_clean, sealed_bytes
 
 from graph200k.commit import index_path, shard_path
 from graph200k.dataset import Dataset
@@ -28,6 +25,9 @@ from graph200k.session import write_session
 from graph200k.shards import ShardWriter, TarEntry, scan_tar
 from graph200k.storage import TEMPORARY, Folder
 from graph200k.verify import QUARANTINE, Problem, repair, verify
+from support.datasets import annotation_row, edge_map, make_varied_dataset
+from support.killing import forget_lock, killed_at
+from support.running import assert_clean, sealed_bytes
 
 
 @pytest.fixture(scope="module")

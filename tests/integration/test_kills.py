@@ -6,11 +6,11 @@ import random
 from pathlib import Path
 
 import pytest
-from support.driving import Driver, finish, write_photographs
-from support.running import assert_clean, sealed_bytes
 
 from graph200k.dataset import Dataset
 from graph200k.verify import verify
+from support.driving import Driver, finish, write_photographs
+from support.running import assert_clean, sealed_bytes
 
 RECORDS = 64
 

@@ -9,10 +9,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.datasets import make_dataset
-from support.faulty import Faulty, Negative, mark
-from support.pictures import draw_scene
-from support.running import assert_clean, run_annotators, sealed_bytes
 
 from annotators.lines import Canny
 from graph200k.dataset import Dataset
@@ -21,6 +17,10 @@ from graph200k.storage import Folder
 from graph200k.verify import verify
 from pipelines.annotate.engine import Cluster
 from pipelines.annotate.plan import Request
+from support.datasets import make_dataset
+from support.faulty import Faulty, Negative, mark
+from support.pictures import draw_scene
+from support.running import assert_clean, run_annotators, sealed_bytes
 
 
 def _marked(number: int):

@@ -7,9 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.datasets import make_dataset
-from support.faulty import Negative, Noisy
-from support.running import assert_clean, run_annotators, sealed_bytes
 
 from annotators.lines import Canny, LineSegments
 from graph200k.dataset import Dataset
@@ -19,6 +16,9 @@ from graph200k.verify import verify
 from pipelines.annotate.engine import Cluster
 from pipelines.annotate.plan import Request
 from pipelines.annotate.remove import remove
+from support.datasets import make_dataset
+from support.faulty import Negative, Noisy
+from support.running import assert_clean, run_annotators, sealed_bytes
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.ingesting import Outcome, files_of, picture, run_ingest
-from support.zoo_tars import jpeg, tar_bytes
 
 from graph200k.codecs import Limits
 from graph200k.errors import SourceError, UnknownNameError
+from support.ingesting import Outcome, files_of, picture, run_ingest
+from support.zoo_tars import jpeg, tar_bytes
 
 
 def _photos(folder: Path, seeds: range, first: int = 0) -> Path:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.ingesting import files_of, run_ingest
-from support.zoo_tars import LINES, jpeg, png, tar_bytes
 
 from graph200k.commit import shard_path
 from graph200k.dataset import Dataset
 from graph200k.errors import SourceError
+from support.ingesting import files_of, run_ingest
+from support.zoo_tars import LINES, jpeg, png, tar_bytes
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from PIL import Image
+
 from support.ingesting import picture, run_ingest
 from support.zoo_tars import DEEP_JSON, jpeg
 

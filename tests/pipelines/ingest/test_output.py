@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.ingesting import files_of, picture, run_ingest
 
 from graph200k.errors import DatasetLockedError, OutputError
 from graph200k.session import write_session
 from pipelines.ingest import IngestOptions, ingest
+from support.ingesting import files_of, picture, run_ingest
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.deadly import run_deadly_unit
-from support.ingesting import files_of, picture, run_ingest
 
 from graph200k.errors import OutputError, PlanError
+from support.deadly import run_deadly_unit
+from support.ingesting import files_of, picture, run_ingest
 
 
 @pytest.fixture

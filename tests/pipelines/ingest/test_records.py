@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.ingesting import Outcome, picture, run_ingest
-from support.zoo_tars import LINES
 
 from graph200k.catalogue import GRAPH200K
+from support.ingesting import Outcome, picture, run_ingest
+from support.zoo_tars import LINES
 
 
 def _save(folder: Path, **images: np.ndarray) -> Path:

@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support import ingest_driver
-from support.ingesting import files_of, picture, run_ingest
 
 import pipelines.ingest.work as work
 from graph200k.catalogue import Codec
@@ -28,6 +26,8 @@ from graph200k.storage import Folder
 from pipelines.ingest import IngestOptions, resume_ingest
 from pipelines.ingest.plan import PLAN, Plan
 from pipelines.ingest.work import Unit, UnitResult
+from support import ingest_driver
+from support.ingesting import files_of, picture, run_ingest
 
 ROOT = Path(__file__).resolve().parents[3]
 IMAGES = 120

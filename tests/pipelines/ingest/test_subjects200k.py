@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from support.ingesting import Outcome, picture, run_ingest
-from support.zoo_tars import png
 
 from pipelines.ingest.failure import RefusedError
 from pipelines.ingest.sources.subjects200k import split_pair
+from support.ingesting import Outcome, picture, run_ingest
+from support.zoo_tars import png
 
 QUALITY = {"compositeStructure": 5, "objectConsistency": 4, "imageQuality": 3}
 WORDS = {

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from support.ingesting import Outcome, run_ingest
 from support.zoo_images import ACCEPTED, REFUSED, Animal
 

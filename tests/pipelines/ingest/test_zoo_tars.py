@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from support.ingesting import Outcome, run_ingest
 from support.zoo_tars import LINES, TARS, Tar
 
