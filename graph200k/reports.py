@@ -44,7 +44,7 @@ def show_annotate(report: Report, *, as_json: bool) -> None:
     for name, count in report.stale.items():
         show_line(f"{name}: {count} outputs of another version or other parameters; --redo-stale makes them anew")
     if report.absent:
-        show_line(f"left out, for nothing here makes them: {', '.join(report.absent)}")
+        show_line(f"no record has: {', '.join(report.absent)}")
     speed = "" if report.images_per_s is None else f", {report.images_per_s:.1f} images/s"
     show_line(f"{report.records} records; {report.annotated} annotated in {duration(report.seconds)}{speed}")
     show_line(f"{report.tasks} of 134 tasks can be served")
