@@ -271,6 +271,8 @@ def main() -> None:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's own: a wrong flag or argument
             error.show()
             sys.exit(error.exit_code)
+        if isinstance(error, OSError) and error.filename:
+            _fail(f"{error.filename}: {error.strerror}", 1)
         if not isinstance(error, Graph200KError):
             raise
         _fail(str(error), 2 if isinstance(error, UnknownNameError) else 1)

@@ -10,21 +10,22 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from annotators.base import Annotator
-from graph200k.commit import list_shards
 from graph200k.contact_sheet import save_contact_sheet
 from graph200k.dataset import Dataset
 from graph200k.errors import DatasetError
 from graph200k.failures import read_failures
-from graph200k.manifest import DEFAULT_SHARD_SIZE
+from graph200k.manifest import DEFAULT_SHARD_SIZE, MANIFEST
 from graph200k.record import stored_nodes
 from graph200k.schema import graph200k_tasks
 from graph200k.session import Session, write_session
+from graph200k.storage import Folder
 from pipelines.annotate.config import choose_annotators
 from pipelines.annotate.engine import RayNotes, local_cluster, ray_cluster
 from pipelines.annotate.estimate import log_run
 from pipelines.annotate.options import Options
 from pipelines.annotate.run import Plan, Progress, annotate, make_plan
 from pipelines.ingest import IngestOptions, IngestReport, ingest, resume_ingest
+from pipelines.ingest.location import Location
 
 CONTACT_SHEET = "contact_sheet.png"
 
@@ -75,22 +76,28 @@ def run_annotate(options: Options, listener: Listener) -> Report:
     """
     started = time.monotonic()
     annotators = choose_annotators(options.config, options.only, options.weights)
+    _check_inputs(options)
     with write_session(options.data, shard_size=options.shard_size or DEFAULT_SHARD_SIZE) as session:
         resume_ingest(session, IngestOptions(), listener.counts)
         ingested = [_ingest(session, source, options, listener) for source in options.sources]
-        if not options.sources and not list_shards(session.folder):
-            raise DatasetError(
-                f"{options.data} holds no records; name images to annotate, e.g. `graph200k annotate photos/`"
-            )
         plan, progress = _annotate(session, annotators, options, listener)
         if plan.records:
-            presets = sorted({*session.manifest.presets, options.config.preset})
-            session.save_manifest(session.manifest.updated(presets=tuple(presets)))
             log_run(session.folder, progress, time.monotonic() - started)
         session.settle()
         dataset = Dataset(options.data)
         save_contact_sheet(dataset, CONTACT_SHEET)
     return _report(dataset, plan, progress, ingested, time.monotonic() - started)
+
+
+def _check_inputs(options: Options) -> None:
+    """Refuse what cannot be read before a session makes a folder for it."""
+    for source in options.sources:
+        Location(source)
+    folder = Folder(options.data)
+    if not options.sources and not folder.exists(MANIFEST):
+        raise DatasetError(
+            f"{options.data} is not a dataset; name images to make it of: `graph200k annotate photos/`"
+        )
 
 
 def _ingest(session: Session, source: str, options: Options, listener: Listener) -> IngestReport:
@@ -107,6 +114,9 @@ def _annotate(
     listener.phase("starting Ray")
     with redirect_stdout(RayNotes()), ray_cluster(options.ray_address) as cluster:
         plan = make_plan(session.folder, annotators, cluster, options.request, options.config.workers)
+        # Before the first output: a run killed after its last one finds nothing to do, and would not come by here.
+        presets = sorted({*session.manifest.presets, options.config.preset})
+        session.save_manifest(session.manifest.updated(presets=tuple(presets)))
         listener.phase("annotating")
         progress = annotate(
             session,

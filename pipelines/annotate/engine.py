@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -70,6 +71,7 @@ def ray_cluster(address: str | None) -> Iterator[Cluster]:
                 logging_level=logging.ERROR,
             )
     else:
+        _check_reachable(address)
         try:
             runtime = {"env_vars": _WORKER_ENVIRONMENT}
             ray.init(address=address, runtime_env=runtime, log_to_driver=False, logging_level=logging.ERROR)
@@ -79,6 +81,20 @@ def ray_cluster(address: str | None) -> Iterator[Cluster]:
         yield cluster_now()
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse an address where nothing listens: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return  # "auto" and the like: Ray's own words for where a cluster is
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise PlanError(
+            f"--ray-address {address}: nothing answers there ({error}); start a cluster with `ray start`, "
+            "or leave the option out to use this machine"
+        ) from None
 
 
 class RayNotes(io.TextIOBase):

@@ -61,6 +61,32 @@ def test_a_run_reports_in_json_and_writes_a_contact_sheet(photographs: Path, tmp
     assert again["seconds"] > 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ([], 1, "is not a dataset; name images to make it of"),
+        (["no-such-folder"], 1, "no-such-folder does not exist; expected a file, a folder"),
+        (["{photographs}", "--only", "cany"], 2, "unknown annotator 'cany'; did you mean canny"),
+        (["{photographs}", "--preset", "papr"], 2, "unknown preset 'papr'"),
+        (["{photographs}", "--config", "no.toml"], 1, "no.toml: no such file"),
+        (["{photographs}", "--class", "oom"], 2, "--class goes with --retry-failed"),
+        (["{photographs}", "--workers", "0"], 2, "greater than or equal to 1"),
+        (["{photographs}", "--ray-address", "nowhere:1"], 1, "--ray-address nowhere:1"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_words_and_leaves_no_dataset(
+    photographs: Path, tmp_path: Path, arguments: list[str], code: int, words: str
+) -> None:
+    data = tmp_path / "data"
+    given = [argument.format(photographs=photographs) for argument in arguments]
+    done = _run("annotate", *given, "--data", str(data))
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert "--ray-address" in arguments or not data.exists()
+
+
 def test_a_full_disk_is_said_in_one_line_and_with_room_the_run_goes_on(
     photographs: Path, disk: Path, tmp_path: Path
 ) -> None:
