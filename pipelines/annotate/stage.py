@@ -130,15 +130,15 @@ class _UnitOfWork:
             return failed(*verdict)
         seed = derive_seed(self.config.seed, key, annotator.name)
         started = time.perf_counter()
-        try:
-            with self.ledger.attempt(key, annotator.name, annotator.resources.time_limit_s):
+        with self.ledger.attempt(key, annotator.name, annotator.resources.time_limit_s):
+            try:
                 missing = self._load_inputs(annotator, key, images)
                 if missing:
                     return failed("missing_input", f"needs {', '.join(missing)}, which this record lacks")
                 annotations = self.functions[annotator.name](images, np.random.default_rng(seed))
                 rows = [self._row(annotator, ordinal, key, seed, found, images) for found in annotations]
-        except Exception as error:  # noqa: BLE001  (the one broad except: one annotator, one record, never the run)
-            return failed(_error_class(error), f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS])
+            except Exception as error:  # noqa: BLE001  (the one broad except: one annotator, one record, never the run)
+                return failed(_error_class(error), f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS])
         self._runs[annotator.name] += 1
         self._seconds[annotator.name] += time.perf_counter() - started
         self._pixels[annotator.name] += images["target"].shape[0] * images["target"].shape[1]
