@@ -33,8 +33,10 @@ from pipelines.annotate.stage import StageConfig
 logger = logging.getLogger(__name__)
 
 UNITS_PER_WORKER = 16
-MAX_UNIT_SIZE = 32
-"""Records a unit: large enough to hide a unit's fixed 2 ms, small enough that all workers end together."""
+UNIT_SIZE = 32
+"""Records a unit: large enough to hide what a unit costs, small enough that all workers end together."""
+MAX_UNITS = 4000
+"""Beyond so many units they grow instead: Ray takes in each of them, some 5 ms, before the first one starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,8 @@ def annotate(
 
 def _unit_size(plan: Plan) -> int:
     workers = max((pool.workers for pool in plan.pools), default=1)
-    return max(1, min(MAX_UNIT_SIZE, plan.records // (workers * UNITS_PER_WORKER)))
+    largest = max(UNIT_SIZE, plan.records // MAX_UNITS)
+    return max(1, min(largest, plan.records // (workers * UNITS_PER_WORKER)))
 
 
 def _run(
