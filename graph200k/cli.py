@@ -194,7 +194,7 @@ def weights(
     check: Annotated[bool, typer.Option("--check", help="Fetch nothing; exit code 1 if one is missing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch the weight files of the preset `default` into the user's cache (64 MB), and list them."""
+    """Fetch the weight files of the preset `default` into the user's cache (73 MB), and list them."""
     from annotators.weights import WEIGHTS, fetch, find, verify
     from graph200k import reports
 

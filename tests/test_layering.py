@@ -22,6 +22,7 @@ MAY_IMPORT = {
 """Of our own packages; each may import itself."""
 
 HEAVY = {
+    "ai_edge_litert",
     "torch",
     "torchvision",
     "transformers",

@@ -95,9 +95,7 @@ def _check_inputs(options: Options) -> None:
         Location(source)
     folder = Folder(options.data)
     if not options.sources and not folder.exists(MANIFEST):
-        raise DatasetError(
-            f"{options.data} is not a dataset; name images to make it of: `graph200k annotate photos/`"
-        )
+        raise DatasetError(f"{options.data} is not a dataset; name images to make it of: `graph200k annotate photos/`")
 
 
 def _ingest(session: Session, source: str, options: Options, listener: Listener) -> IngestReport:

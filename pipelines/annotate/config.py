@@ -18,7 +18,7 @@ from graph200k.errors import MissingWeightsError, PlanError, UnknownNameError
 logger = logging.getLogger(__name__)
 
 PRESETS: Mapping[str, tuple[str, ...]] = {
-    "default": ("canny", "mlsd", "hed", "foreground"),
+    "default": ("canny", "mlsd", "hed", "foreground", "openpose"),
 }
 """Annotators of each preset."""
 

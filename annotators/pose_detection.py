@@ -1,0 +1,118 @@
+"""Where people are: the output of BlazePose's detector decoded, and overlapping finds merged.
+
+The detector sees 224×224 pixels and says, for each of 2,254 anchors, how sure it is of a person there and how far from
+the anchor the person's face box and four points are. The first two points give the region of the whole body
+(:func:`annotators.pose_region.region_of_person`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SIZE = 224
+"""Side of what the detector sees, in pixels."""
+
+_ANCHORS_A_CELL = {8: 2, 16: 2, 32: 6}
+"""By stride of the grid in pixels. Anchors have no size of their own."""
+
+_MAX_LOGIT = 100.0
+"""Beyond it the exponential overflows in single precision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One person found; coordinates in shares of what the detector saw."""
+
+    score: float
+    """0 to 1."""
+    box: np.ndarray
+    """(left, top, right, bottom) of the face."""
+    points: np.ndarray
+    """4×2: middle of the hips, a point above the head on the circle around the body, two for the upper body alone."""
+
+
+def make_anchors() -> np.ndarray:
+    """Return the 2254×2 centres (x, y) of the anchors, in shares of the picture.
+
+    Examples
+    --------
+    >>> anchors = make_anchors()
+    >>> len(anchors), anchors[2].tolist() == [1.5 / 28, 0.5 / 28]
+    (2254, True)
+    """
+    grids = []
+    for stride, repeats in _ANCHORS_A_CELL.items():
+        cells = SIZE // stride
+        y, x = np.divmod(np.arange(cells * cells), cells)
+        grids.append(np.repeat((np.column_stack([x, y]) + 0.5) / cells, repeats, axis=0))
+    return np.concatenate(grids)
+
+
+def decode(logits: np.ndarray, offsets: np.ndarray, anchors: np.ndarray, min_score: float) -> list[Detection]:
+    """Return what the detector is at least ``min_score`` sure of, best first.
+
+    Parameters
+    ----------
+    logits
+        N scores before the sigmoid.
+    offsets
+        N×12: centre (x, y) and size (width, height) of the box, then four points (x, y), in pixels from the anchor.
+    anchors
+        N×2, from :func:`make_anchors`.
+    min_score
+        0 to 1.
+    """
+    scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -_MAX_LOGIT, _MAX_LOGIT)))
+    # Stable, so that equal scores keep the anchors' order everywhere.
+    order = [index for index in np.argsort(-scores, kind="stable") if scores[index] >= min_score]
+    return [_decode_one(float(scores[index]), offsets[index].astype(np.float64), anchors[index]) for index in order]
+
+
+def _decode_one(score: float, offsets: np.ndarray, anchor: np.ndarray) -> Detection:
+    centre = offsets[:2] / SIZE + anchor
+    half = offsets[2:4] / SIZE / 2
+    points = offsets[4:].reshape(4, 2) / SIZE + anchor
+    return Detection(score, np.concatenate([centre - half, centre + half]), points)
+
+
+def merge(detections: list[Detection], max_overlap: float = 0.3) -> list[Detection]:
+    """Return one detection a person: those that overlap the best one become their mean, weighted by score.
+
+    Parameters
+    ----------
+    detections
+        Best first.
+    max_overlap
+        Intersection over union above which two boxes are the same person's.
+    """
+    rest, merged = list(detections), []
+    while rest:
+        same = [other for other in rest if overlap(rest[0].box, other.box) > max_overlap] or rest[:1]
+        merged.append(_mean(same))
+        # By identity: arrays have no truth value to compare by.
+        rest = [other for other in rest if not any(other is one for one in same)]
+    return merged
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the intersection over union of two boxes (left, top, right, bottom); 0 where neither has an area.
+
+    Examples
+    --------
+    >>> overlap(np.array([0, 0, 2, 2]), np.array([1, 0, 3, 2])) == 1 / 3
+    True
+    """
+    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
+    shared = float(np.prod(np.maximum(sides, 0)))
+    total = sum(float(np.prod(np.maximum(box[2:] - box[:2], 0))) for box in (one, other)) - shared
+    return shared / total if total > 0 else 0.0
+
+
+def _mean(detections: list[Detection]) -> Detection:
+    weights = np.array([detection.score for detection in detections])
+    weights = weights / weights.sum()
+    box = np.tensordot(weights, np.stack([detection.box for detection in detections]), axes=1)
+    points = np.tensordot(weights, np.stack([detection.points for detection in detections]), axes=1)
+    return Detection(detections[0].score, box, points)
