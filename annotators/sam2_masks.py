@@ -33,7 +33,7 @@ class Sam2Mask(PretrainedAnnotator):
     name = "sam2_mask"
     produces = ("sam2_mask",)
     pretrained = "sam2"
-    resources = Resources(gpus=0.3, memory_mb=4000, time_limit_s=600.0)
+    resources = Resources(gpus=0.2, memory_mb=4000, time_limit_s=600.0)
 
     points_per_side: int = 32
     """Points of the grid along each side."""

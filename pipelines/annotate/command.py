@@ -20,7 +20,7 @@ from graph200k.record import stored_nodes
 from graph200k.schema import graph200k_tasks
 from graph200k.session import Session, write_session
 from pipelines.annotate.config import choose_annotators
-from pipelines.annotate.engine import RayNotes, local_cluster, ray_cluster
+from pipelines.annotate.engine import RayNotes, ray_cluster
 from pipelines.annotate.estimate import log_run
 from pipelines.annotate.options import Options
 from pipelines.annotate.run import Plan, Progress, annotate, make_plan
@@ -101,7 +101,8 @@ def _ingest(session: Session, source: str, options: Options, listener: Listener)
 def _annotate(
     session: Session, annotators: Sequence[Annotator], options: Options, listener: Listener
 ) -> tuple[Plan, Progress]:
-    plan = make_plan(session.folder, annotators, local_cluster(), options.request, options.config.workers)
+    # What the run needs is checked against the cluster that it runs on, which may not be this machine.
+    plan = make_plan(session.folder, annotators, None, options.request, options.config.workers)
     if not plan.records:
         return plan, annotate(session, plan, seed=options.config.seed, weights=options.weights)
     listener.phase("starting Ray")

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -114,7 +115,9 @@ def cluster_now() -> Cluster:
 def local_cluster() -> Cluster:
     """Return what this machine has, without starting Ray."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
-    return Cluster(float(os.cpu_count() or 1), 0.0, memory * 0.7)
+    # One device file a GPU, as in Ray's own count; asking CUDA would take seconds and a library.
+    gpus = sum(path.name.removeprefix("nvidia").isdigit() for path in Path("/dev").glob("nvidia*"))
+    return Cluster(float(os.cpu_count() or 1), float(gpus), memory * 0.7)
 
 
 def size_pools(stages: Sequence[Stage], cluster: Cluster, workers: int | None) -> list[Pool]:
