@@ -85,6 +85,7 @@ def annotate(
     seed: Annotated[int | None, typer.Option(help="Seed of everything random [0].")] = None,
     shard_size: Annotated[int | None, typer.Option(help="Source records a shard, for a new dataset.", min=1)] = None,
     dedup: Annotated[bool, typer.Option("--dedup", help="Drop exact duplicates.")] = False,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Run models that want a GPU without one; slow.")] = False,
     ray_address: Annotated[str | None, typer.Option(help="Ray cluster to run on [this machine].")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     as_json: AsJson = False,
@@ -109,7 +110,7 @@ def annotate(
     options = Options(
         data=where,
         sources=tuple(sources or ()),
-        config=read_config(config, preset=preset, workers=workers, seed=seed, models=_pairs(model)),
+        config=read_config(config, preset=preset, workers=workers, seed=seed, models=_pairs(model), on_cpu=cpu or None),
         only=tuple(_split(only)) if only else tuple(_split(redo)) if redo else None,
         request=Request(frozenset(_split(redo)), redo_stale, classes),
         weights=_weights_folder(),

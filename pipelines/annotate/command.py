@@ -107,7 +107,9 @@ def _annotate(
         return plan, annotate(session, plan, seed=options.config.seed, weights=options.weights)
     listener.phase("starting Ray")
     with redirect_stdout(RayNotes()), ray_cluster(options.ray_address) as cluster:
-        plan = make_plan(session.folder, annotators, cluster, options.request, options.config.workers)
+        plan = make_plan(
+            session.folder, annotators, cluster, options.request, options.config.workers, on_cpu=options.config.on_cpu
+        )
         listener.phase("annotating")
         progress = annotate(
             session,

@@ -47,6 +47,8 @@ class AnnotateConfig(BaseModel):
     """Seed of everything random, with the record's key and the annotator's name."""
     workers: int | None = None
     """Worker processes a stage; by default one a CPU of the cluster, fewer where memory is short."""
+    on_cpu: bool = False
+    """Run models that want a GPU on the CPU, which takes minutes an image for the large ones."""
     annotators: dict[str, dict[str, Any]] = {}
     """Parameters by annotator, over its own defaults."""
     models: dict[str, Path] = {}

@@ -136,7 +136,7 @@ def size_pools(stages: Sequence[Stage], cluster: Cluster, workers: int | None) -
         need = max(stages, key=lambda stage: stage.gpus)
         raise PlanError(
             f"{need.name} needs {need.gpus:g} GPU a worker, there are {cluster.gpus:g}; "
-            "leave it out with --only, or name such a cluster with --ray-address"
+            "leave it out with --only, name such a cluster with --ray-address, or use --cpu, which is slow"
         )
     if wanted > cluster.gpus and wanted > 0:
         raise PlanError(

@@ -110,7 +110,13 @@ class Progress:
 
 
 def make_plan(
-    folder: Folder, annotators: Sequence[Annotator], cluster: Cluster | None, request: Request, workers: int | None
+    folder: Folder,
+    annotators: Sequence[Annotator],
+    cluster: Cluster | None,
+    request: Request,
+    workers: int | None,
+    *,
+    on_cpu: bool = False,
 ) -> Plan:
     """Return what a run would do; reads indexes and failures, writes nothing.
 
@@ -123,7 +129,7 @@ def make_plan(
     for number in list_shards(folder):
         index = read_table(folder, index_path(number), INDEX_SCHEMA, ["key", "node", "annotator", "fingerprint"])
         work.append(shard_work(number, index, graph, prints, failures, request))
-    pools = [] if cluster is None else size_pools(plan_stages(graph), cluster, workers)
+    pools = [] if cluster is None else size_pools(plan_stages(graph, on_cpu=on_cpu), cluster, workers)
     return Plan(graph, prints, pools, work)
 
 
