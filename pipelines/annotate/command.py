@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from annotators.base import Annotator
+from annotators.pretrained import PretrainedAnnotator
 from graph200k.commit import list_shards
 from graph200k.contact_sheet import save_contact_sheet
 from graph200k.dataset import Dataset
@@ -110,6 +111,9 @@ def _annotate(
         plan = make_plan(
             session.folder, annotators, cluster, options.request, options.config.workers, on_cpu=options.config.on_cpu
         )
+        if options.ray_address is None:
+            listener.phase("looking for models")
+            fetch_models(annotator for annotator in annotators if plan.to_run.get(annotator.name))
         listener.phase("annotating")
         progress = annotate(
             session,
@@ -119,6 +123,19 @@ def _annotate(
             on_progress=lambda now: _show(now, listener),
         )
     return plan, progress
+
+
+def fetch_models(annotators: Iterable[Annotator]) -> None:
+    """Bring models from the Hub into its cache on this machine, once, before workers of this machine load them.
+
+    Raises
+    ------
+    MissingWeightsError
+        If one cannot be had. From a worker, the same error would come with a page of Ray's own traces.
+    """
+    for annotator in annotators:
+        if isinstance(annotator, PretrainedAnnotator):
+            annotator.folder()
 
 
 def _show(now: Progress, listener: Listener) -> None:

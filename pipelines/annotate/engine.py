@@ -188,4 +188,4 @@ def run_units(
 
 def _cause(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:400] if lines else type(error).__name__
+    return lines[-1][:800] if lines else type(error).__name__

@@ -11,9 +11,10 @@ from support.tiny_models import save_depth_model
 
 from annotators.models import local_model
 from graph200k.dataset import Dataset
-from graph200k.errors import PlanError
+from graph200k.errors import MissingWeightsError, PlanError
 from graph200k.session import write_session
 from graph200k.verify import verify
+from pipelines.annotate.command import fetch_models
 from pipelines.annotate.config import choose_annotators, read_config
 from pipelines.annotate.engine import Cluster
 from pipelines.annotate.plan import Request
@@ -38,6 +39,14 @@ def test_a_local_model_annotates_and_its_provenance_holds_no_path(tmp_path: Path
     assert str(tmp_path) not in record
     assert verify(str(data)) == []
     assert_clean(data)
+
+
+def test_models_are_looked_for_before_workers_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    folder = save_depth_model(tmp_path / "model")
+    fetch_models(choose_annotators(read_config(None, models={"depth": str(folder)}), ["canny", "depth"], tmp_path))
+    with pytest.raises(MissingWeightsError, match="--model depth=PATH"):
+        fetch_models(choose_annotators(read_config(None), ["canny", "depth"], tmp_path))
 
 
 def test_without_a_gpu_the_way_to_do_without_is_named_and_works(tmp_path: Path) -> None:
