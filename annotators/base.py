@@ -79,7 +79,12 @@ class Annotator(ABC):
     @property
     def parameters(self) -> dict[str, Any]:
         """Return the parameters by name, as they go into provenance."""
-        return dataclasses.asdict(self)
+        return {name: value for name, value in dataclasses.asdict(self).items() if name in self.parameter_names()}
+
+    @classmethod
+    def parameter_names(cls) -> list[str]:
+        """Return the names of the fields that are parameters: all but those marked ``{"parameter": False}``."""
+        return [field.name for field in dataclasses.fields(cls) if field.metadata.get("parameter", True)]
 
     @property
     def model(self) -> str:
@@ -92,9 +97,14 @@ class Annotator(ABC):
         return "+".join(WEIGHTS[name].sha256[:12] for name in self.weights)
 
     @property
+    def weights_identity(self) -> str:
+        """Return what tells one set of weights from another; "" if there are none."""
+        return self.revision
+
+    @property
     def fingerprint(self) -> str:
         """Return 16 hex digits that change when name, version, weights or parameters do."""
-        described = [self.name, self.version, self.revision, self.parameters]
+        described = [self.name, self.version, self.weights_identity, self.parameters]
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -6,8 +6,7 @@ import io
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ import numpy as np
 
 from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, Annotator, Resources
 from annotators.scale import resize, working_size
+from annotators.threads import one_thread
 from annotators.weights import load_path
 from graph200k.errors import MissingWeightsError, OutputError
 
@@ -60,7 +60,7 @@ def soft_edges(image: np.ndarray, detector: HEDdetector, *, short_side: int = 51
     height, width = image.shape[:2]
     seen = resize(image, *working_size(height, width, short_side, _MULTIPLE))
     side = min(seen.shape[:2])
-    with _one_thread():
+    with one_thread():
         edges = detector(seen, detect_resolution=side, image_resolution=side, output_type="np")
     return resize(np.ascontiguousarray(edges[:, :, 0]), height, width)
 
@@ -152,16 +152,3 @@ def _load_detector(folder: Path) -> HEDdetector:
         warnings.simplefilter("ignore")
         from controlnet_aux.hed import HEDdetector
     return HEDdetector.from_pretrained(str(folder))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run torch on one thread, for how sums are split among threads shows in the last bits of what comes out."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -116,10 +116,10 @@ def line_segments(image: np.ndarray, *, min_length: float = 24, short_side: int 
     found = cv2.createLineSegmentDetector(cv2.LSD_REFINE_STD).detect(grey)[0]
     segments = np.zeros((0, 4)) if found is None else found.reshape(-1, 4).astype(np.float64)
     lengths = np.hypot(segments[:, 2] - segments[:, 0], segments[:, 3] - segments[:, 1])
-    return resize_edges(_draw_segments(segments[lengths >= min_length], rows, columns), height, width)
+    return resize_edges(draw_segments(segments[lengths >= min_length], rows, columns), height, width)
 
 
-def _draw_segments(segments: np.ndarray, height: int, width: int) -> np.ndarray:
+def draw_segments(segments: np.ndarray, height: int, width: int) -> np.ndarray:
     """Return a map with N×4 segments (x1, y1, x2, y2 in pixels) drawn white on black, one pixel wide."""
     drawn = np.zeros((height, width), np.uint8)
     points = np.rint(segments * (1 << _SUBPIXEL_BITS)).astype(np.int32).reshape(-1, 2, 2)

@@ -69,3 +69,18 @@ def resize_edges(edges: np.ndarray, height: int, width: int) -> np.ndarray:
     y, x = np.nonzero(edges)
     small[y * small_height // rows, x * small_width // columns] = 255
     return small[np.arange(height) * small_height // height][:, np.arange(width) * small_width // width]
+
+
+def resize_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return a label map (H×W, or H×W×3 of flat colours) at another size, with no label that it did not have.
+
+    Examples
+    --------
+    >>> resize_labels(np.array([[1, 2]], np.uint8), 2, 4).tolist()
+    [[1, 1, 2, 2], [1, 1, 2, 2]]
+    """
+    rows, columns = labels.shape[:2]
+    # The centre of each pixel, in whole numbers.
+    y = (2 * np.arange(height) + 1) * rows // (2 * height)
+    x = (2 * np.arange(width) + 1) * columns // (2 * width)
+    return labels[y][:, x]

@@ -70,8 +70,11 @@ def annotate(
         list[str] | None, typer.Argument(help="Anything `ingest` takes; ingested first. None: what --data holds.")
     ] = None,
     data: Data = None,
-    preset: Annotated[str | None, typer.Option(help="Which annotators: default.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Which annotators: default or paper.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings and parameters.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="NAME=PATH: a folder in place of a model (`graph200k models` names them).")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="Run only these annotators (names, separated by commas).")] = None,
     redo: Annotated[str | None, typer.Option(help="Run these again even where their output is there.")] = None,
     redo_stale: Annotated[bool, typer.Option("--redo-stale", help="Run again what another version made.")] = False,
@@ -82,6 +85,7 @@ def annotate(
     seed: Annotated[int | None, typer.Option(help="Seed of everything random [0].")] = None,
     shard_size: Annotated[int | None, typer.Option(help="Source records a shard, for a new dataset.", min=1)] = None,
     dedup: Annotated[bool, typer.Option("--dedup", help="Drop exact duplicates.")] = False,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Run models that want a GPU without one; slow.")] = False,
     ray_address: Annotated[str | None, typer.Option(help="Ray cluster to run on [this machine].")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     as_json: AsJson = False,
@@ -106,7 +110,7 @@ def annotate(
     options = Options(
         data=where,
         sources=tuple(sources or ()),
-        config=read_config(config, preset=preset, workers=workers, seed=seed),
+        config=read_config(config, preset=preset, workers=workers, seed=seed, models=_pairs(model), on_cpu=cpu or None),
         only=tuple(_split(only)) if only else tuple(_split(redo)) if redo else None,
         request=Request(frozenset(_split(redo)), redo_stale, classes),
         weights=_weights_folder(),
@@ -210,6 +214,26 @@ def weights(
 
 
 @app.command()
+def models(
+    preset: Annotated[str, typer.Option(help="Whose models.")] = "paper",
+    check: Annotated[bool, typer.Option("--check", help="Exit code 1 if one is not in the Hub's cache.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the models that a preset loads from the Hugging Face Hub, and where they lie; fetches nothing.
+
+    --json: [{name, id, revision, pinned, licence, gated, size_gb, page, annotators, path}].
+    """
+    from annotators.models import find_model
+    from graph200k import reports
+    from pipelines.annotate.config import preset_models
+
+    found = [(model, used_by, find_model(name)) for name, (model, used_by) in preset_models(preset).items()]
+    reports.show_models(found, as_json=as_json)
+    if check and not all(path for _, _, path in found):
+        raise typer.Exit(1)
+
+
+@app.command()
 def demo(out: Annotated[Path, typer.Argument(help="Folder to fill with photographs.")]) -> None:
     """Write a dozen photographs that scikit-image and matplotlib ship, to have something to annotate."""
     from graph200k.console import show_line
@@ -233,6 +257,13 @@ def _existing(given: str | None) -> str | None:
 
 def _split(names: str | None) -> list[str]:
     return [name.strip() for name in (names or "").split(",") if name.strip()]
+
+
+def _pairs(given: list[str] | None) -> dict[str, str] | None:
+    pairs = dict(pair.partition("=")[::2] for pair in given or ())
+    if not all(name and path for name, path in pairs.items()):
+        raise typer.BadParameter("--model takes NAME=PATH, such as depth=/models/depth-anything-small")
+    return pairs or None
 
 
 def _weights_folder() -> Path:

@@ -16,6 +16,7 @@ from graph200k.storage import writing
 from graph200k.verify import Problem
 
 if TYPE_CHECKING:
+    from annotators.models import ModelId
     from annotators.weights import WeightFile
     from pipelines.annotate.command import Report
     from pipelines.annotate.estimate import DryRun
@@ -187,6 +188,31 @@ def show_weights(files: Sequence[tuple[WeightFile, Path | None, bool]], *, as_js
         for file, path, good in files
     ]
     show_table("Weights", ["name", "model", "licence", "size", "path"], rows)
+
+
+def show_models(models: Sequence[tuple[ModelId, list[str], Path | None]], *, as_json: bool) -> None:
+    """Show models of the Hub, the annotators that use each, and where its files are."""
+    if as_json:
+        show_json(
+            [
+                dataclasses.asdict(model)
+                | {"pinned": model.pinned, "page": model.page, "annotators": used_by, "path": path}
+                for model, used_by, path in models
+            ]
+        )
+        return
+    rows = [
+        (
+            model.name,
+            f"{model.id}@{model.revision[:12]}",
+            model.licence + (", gated" if model.gated else ""),
+            f"{model.size_gb:g} GB",
+            ", ".join(used_by),
+            str(path) if path else "not here",
+        )
+        for model, used_by, path in models
+    ]
+    show_table("Models", ["name", "model", "licence", "size", "used by", "path"], rows)
 
 
 def show_counts(title: str, counts: Mapping[str, int], *, as_json: bool) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from annotators.base import Annotator
+from annotators.pretrained import PretrainedAnnotator
 from graph200k.contact_sheet import save_contact_sheet
 from graph200k.dataset import Dataset
 from graph200k.errors import DatasetError
@@ -20,7 +21,7 @@ from graph200k.schema import graph200k_tasks
 from graph200k.session import Session, write_session
 from graph200k.storage import Folder
 from pipelines.annotate.config import choose_annotators
-from pipelines.annotate.engine import RayNotes, local_cluster, ray_cluster
+from pipelines.annotate.engine import RayNotes, ray_cluster
 from pipelines.annotate.estimate import log_run
 from pipelines.annotate.options import Options
 from pipelines.annotate.run import Plan, Progress, annotate, make_plan
@@ -106,12 +107,18 @@ def _ingest(session: Session, source: str, options: Options, listener: Listener)
 def _annotate(
     session: Session, annotators: Sequence[Annotator], options: Options, listener: Listener
 ) -> tuple[Plan, Progress]:
-    plan = make_plan(session.folder, annotators, local_cluster(), options.request, options.config.workers)
+    # What the run needs is checked against the cluster that it runs on, which may not be this machine.
+    plan = make_plan(session.folder, annotators, None, options.request, options.config.workers)
     if not plan.records:
         return plan, annotate(session, plan, seed=options.config.seed, weights=options.weights)
     listener.phase("starting Ray")
     with redirect_stdout(RayNotes()), ray_cluster(options.ray_address) as cluster:
-        plan = make_plan(session.folder, annotators, cluster, options.request, options.config.workers)
+        plan = make_plan(
+            session.folder, annotators, cluster, options.request, options.config.workers, on_cpu=options.config.on_cpu
+        )
+        if options.ray_address is None:
+            listener.phase("looking for models")
+            fetch_models(annotator for annotator in annotators if plan.to_run.get(annotator.name))
         # Before the first output: a run killed after its last one finds nothing to do, and would not come by here.
         presets = sorted({*session.manifest.presets, options.config.preset})
         session.save_manifest(session.manifest.updated(presets=tuple(presets)))
@@ -124,6 +131,19 @@ def _annotate(
             on_progress=lambda now: _show(now, listener),
         )
     return plan, progress
+
+
+def fetch_models(annotators: Iterable[Annotator]) -> None:
+    """Bring models from the Hub into its cache on this machine, once, before workers of this machine load them.
+
+    Raises
+    ------
+    MissingWeightsError
+        If one cannot be had. From a worker, the same error would come with a page of Ray's own traces.
+    """
+    for annotator in annotators:
+        if isinstance(annotator, PretrainedAnnotator):
+            annotator.folder()
 
 
 def _show(now: Progress, listener: Listener) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -12,6 +11,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from annotators.base import ANNOTATORS, Annotator
+from annotators.models import MODELS, LocalModel, ModelId, local_model
+from annotators.pretrained import PretrainedAnnotator
 from annotators.weights import WEIGHTS, find
 from graph200k.errors import MissingWeightsError, PlanError, UnknownNameError
 
@@ -19,6 +20,18 @@ logger = logging.getLogger(__name__)
 
 PRESETS: Mapping[str, tuple[str, ...]] = {
     "default": ("canny", "mlsd", "hed", "foreground", "openpose"),
+    # One worker of each fits on one GPU: their shares of it add up to less than 1.
+    "paper": (
+        "canny",
+        "mlsd_network",
+        "hed",
+        "foreground",
+        "segmentation",
+        "depth",
+        "normal",
+        "openpose_body",
+        "sam2_mask",
+    ),
 }
 """Annotators of each preset."""
 
@@ -34,8 +47,12 @@ class AnnotateConfig(BaseModel):
     """Seed of everything random, with the record's key and the annotator's name."""
     workers: int | None = None
     """Worker processes a stage; by default one a CPU of the cluster, fewer where memory is short."""
+    on_cpu: bool = False
+    """Run models that want a GPU on the CPU, which takes minutes an image for the large ones."""
     annotators: dict[str, dict[str, Any]] = {}
     """Parameters by annotator, over its own defaults."""
+    models: dict[str, Path] = {}
+    """Folders by model that take its place, as ``--model NAME=PATH`` names them; on every machine of the cluster."""
 
 
 def read_config(path: Path | None, **overrides: Any) -> AnnotateConfig:
@@ -73,17 +90,17 @@ def choose_annotators(config: AnnotateConfig, only: Iterable[str] | None, weight
     Raises
     ------
     MissingWeightsError
-        If an annotator in ``only`` lacks its weights.
+        If an annotator in ``only`` lacks its weights, or a folder that takes a model's place is not there.
     UnknownNameError
-        For a preset or annotator that does not exist.
+        For a preset, an annotator or a model that does not exist.
     PlanError
         For parameters that an annotator does not have.
     """
-    if config.preset not in PRESETS:
-        raise UnknownNameError("preset", config.preset, PRESETS)
+    preset = _preset(config.preset)
+    local = _local_models(config.models)
     chosen = []
-    for name in PRESETS[config.preset] if only is None else only:
-        annotator = _make(_maker_of(name), config.annotators)
+    for name in preset if only is None else only:
+        annotator = _make(_maker_of(name, preset), config.annotators, local)
         missing = [file for file in annotator.weights if find(file, weights) is None]
         if not missing:
             chosen.append(annotator)
@@ -103,7 +120,39 @@ def choose_annotators(config: AnnotateConfig, only: Iterable[str] | None, weight
     return chosen
 
 
-def _maker_of(name: str) -> str:
+def preset_models(preset: str) -> dict[str, tuple[ModelId, list[str]]]:
+    """Return the models that a preset loads from the Hub by name, each with the annotators that use it.
+
+    Raises
+    ------
+    UnknownNameError
+        For a preset that does not exist.
+    """
+    found: dict[str, tuple[ModelId, list[str]]] = {}
+    for name in _preset(preset):
+        cls = ANNOTATORS[name]
+        if issubclass(cls, PretrainedAnnotator):
+            found.setdefault(cls.pretrained, (MODELS[cls.pretrained], []))[1].append(name)
+    return found
+
+
+def _preset(name: str) -> tuple[str, ...]:
+    if name not in PRESETS:
+        raise UnknownNameError("preset", name, PRESETS)
+    return PRESETS[name]
+
+
+def _local_models(folders: Mapping[str, Path]) -> dict[str, LocalModel]:
+    return {name: local_model(name, folder.expanduser().absolute()) for name, folder in folders.items()}
+
+
+def _maker_of(name: str, preset: Iterable[str]) -> str:
+    """Return the annotator of that name or, the preset's first, one that makes that node type."""
+    if name in preset:
+        return name
+    for annotator in preset:
+        if name in ANNOTATORS[annotator].produces:
+            return annotator
     if name in ANNOTATORS:
         return name
     for annotator, cls in ANNOTATORS.items():
@@ -112,10 +161,12 @@ def _maker_of(name: str) -> str:
     raise UnknownNameError("annotator", name, ANNOTATORS)
 
 
-def _make(name: str, parameters: Mapping[str, Mapping[str, Any]]) -> Annotator:
+def _make(name: str, parameters: Mapping[str, Mapping[str, Any]], local: Mapping[str, LocalModel]) -> Annotator:
     cls = ANNOTATORS[name]
     given = parameters.get(name, {})
-    known = [field.name for field in dataclasses.fields(cls)]
+    known = cls.parameter_names()
     if unknown := set(given) - set(known):
         raise PlanError(f"{name} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(known) or 'none'}")
+    if issubclass(cls, PretrainedAnnotator):
+        return cls(local=local.get(cls.pretrained), **given)
     return cls(**given)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -130,7 +131,9 @@ def cluster_now() -> Cluster:
 def local_cluster() -> Cluster:
     """Return what this machine has, without starting Ray."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
-    return Cluster(float(os.cpu_count() or 1), 0.0, memory * 0.7)
+    # One device file a GPU, as in Ray's own count; asking CUDA would take seconds and a library.
+    gpus = sum(path.name.removeprefix("nvidia").isdigit() for path in Path("/dev").glob("nvidia*"))
+    return Cluster(float(os.cpu_count() or 1), float(gpus), memory * 0.7)
 
 
 def size_pools(stages: Sequence[Stage], cluster: Cluster, workers: int | None) -> list[Pool]:
@@ -149,7 +152,7 @@ def size_pools(stages: Sequence[Stage], cluster: Cluster, workers: int | None) -
         need = max(stages, key=lambda stage: stage.gpus)
         raise PlanError(
             f"{need.name} needs {need.gpus:g} GPU a worker, there are {cluster.gpus:g}; "
-            "leave it out with --only, or name such a cluster with --ray-address"
+            "leave it out with --only, name such a cluster with --ray-address, or use --cpu, which is slow"
         )
     if wanted > cluster.gpus and wanted > 0:
         raise PlanError(
@@ -201,4 +204,4 @@ def run_units(
 
 def _cause(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:400] if lines else type(error).__name__
+    return lines[-1][:800] if lines else type(error).__name__

@@ -57,7 +57,7 @@ def dry_run(options: Options) -> DryRun:
     folder = Folder(options.data)
     cluster = local_cluster()
     annotators = choose_annotators(options.config, options.only, options.weights)
-    plan = make_plan(folder, annotators, cluster, options.request, options.config.workers)
+    plan = make_plan(folder, annotators, cluster, options.request, options.config.workers, on_cpu=options.config.on_cpu)
     history = _History.read(folder)
     return DryRun(
         annotators=[annotator.name for annotator in annotators],

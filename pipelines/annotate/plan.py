@@ -20,6 +20,8 @@ class Stage:
     """Annotators that run in one pool of workers, one after the other on each record."""
 
     annotators: tuple[Annotator, ...]
+    on_cpu: bool = False
+    """Whether models that want a GPU run without."""
 
     @property
     def name(self) -> str:
@@ -29,7 +31,7 @@ class Stage:
     @property
     def gpus(self) -> float:
         """Return the GPUs a worker takes."""
-        return sum(annotator.resources.gpus for annotator in self.annotators)
+        return 0.0 if self.on_cpu else sum(annotator.resources.gpus for annotator in self.annotators)
 
     @property
     def memory_mb(self) -> int:
@@ -60,14 +62,14 @@ def dependency_graph(annotators: Iterable[Annotator]) -> nx.DiGraph:
     return graph
 
 
-def plan_stages(graph: nx.DiGraph) -> list[Stage]:
+def plan_stages(graph: nx.DiGraph, *, on_cpu: bool = False) -> list[Stage]:
     """Cut the graph into stages: topological generations, within which all cheap annotators share one stage."""
     stages = []
     for generation in nx.topological_generations(graph):
         members = [graph.nodes[name]["annotator"] for name in sorted(generation)]
         cheap = tuple(annotator for annotator in members if annotator.resources.cheap)
-        stages += [Stage(cheap)] if cheap else []
-        stages += [Stage((annotator,)) for annotator in members if not annotator.resources.cheap]
+        stages += [Stage(cheap, on_cpu)] if cheap else []
+        stages += [Stage((annotator,), on_cpu) for annotator in members if not annotator.resources.cheap]
     return stages
 
 

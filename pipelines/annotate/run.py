@@ -112,9 +112,18 @@ class Progress:
 
 
 def make_plan(
-    folder: Folder, annotators: Sequence[Annotator], cluster: Cluster, request: Request, workers: int | None
+    folder: Folder,
+    annotators: Sequence[Annotator],
+    cluster: Cluster | None,
+    request: Request,
+    workers: int | None,
+    *,
+    on_cpu: bool = False,
 ) -> Plan:
-    """Return what a run would do; reads indexes and failures, writes nothing."""
+    """Return what a run would do; reads indexes and failures, writes nothing.
+
+    Without a ``cluster``, only what there is to do: the plan has no pools then.
+    """
     graph = dependency_graph(annotators)
     prints = fingerprints(graph)
     failures = {(failure.key, failure.annotator): failure for failure in read_failures(folder)}
@@ -122,7 +131,8 @@ def make_plan(
     for number in list_shards(folder):
         index = read_table(folder, index_path(number), INDEX_SCHEMA, ["key", "node", "annotator", "fingerprint"])
         work.append(shard_work(number, index, graph, prints, failures, request))
-    return Plan(graph, prints, size_pools(plan_stages(graph), cluster, workers), work)
+    pools = [] if cluster is None else size_pools(plan_stages(graph, on_cpu=on_cpu), cluster, workers)
+    return Plan(graph, prints, pools, work)
 
 
 def annotate(

@@ -29,7 +29,7 @@ from graph200k.session import write_session
 from support.datasets import make_varied_dataset
 from support.running import assert_clean
 
-COMMANDS = ["ingest", "annotate", "graph", "tasks", "stats", "verify", "failures", "weights", "demo"]
+COMMANDS = ["ingest", "annotate", "graph", "tasks", "stats", "verify", "failures", "weights", "models", "demo"]
 
 ENTRY = [sys.executable, "-c", "from graph200k.cli import main; main()"]
 """The command line in a process of its own."""
@@ -277,6 +277,30 @@ def test_weights_that_are_missing_are_listed_with_code_1(
     assert text.code == 1
     assert text.out.count("missing or damaged") == len(WEIGHTS)
     assert not (tmp_path / "none").exists()
+
+
+def test_models_are_listed_with_what_a_user_must_know_and_code_1_if_missing(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    result = run("models", "--check", "--json")
+    assert (result.code, result.err) == (1, "")
+    assert [model["name"] for model in result.json] == ["mlsd", "segmentation", "depth", "normal", "openpose", "sam2"]
+    assert {model["path"] for model in result.json} == {None}
+    assert {"id", "revision", "pinned", "licence", "gated", "size_gb", "page", "annotators"} <= set(result.json[0])
+    text = run("models")
+    assert text.code == 0
+    assert text.out.count("not here") == 6
+    assert run("models", "--preset", "default", "--check", "--json").json == []
+    assert run("models", "--preset", "papr").code == 2
+
+
+def test_a_model_is_given_as_name_and_path(run: Run, tmp_path: Path) -> None:
+    for given in ("depth", "depth=", "=folder"):
+        assert run("annotate", "--model", given, "--only", "depth").code == 2
+    missing = run("annotate", "--model", f"depth={tmp_path / 'none'}", "--only", "depth", "--dry-run")
+    assert missing.code == 1
+    assert "is not a folder" in missing.err
 
 
 def in_a_process(*args: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,91 @@
+"""Depth from one image, by any monocular depth network that transformers knows; Depth Anything V2 by default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, Resources
+from annotators.pretrained import PretrainedAnnotator, check_complete, loading, placement
+from annotators.scale import resize
+from annotators.threads import one_thread
+
+_LEAST_DISTANCE_M = 0.01
+"""Distances are inverted; one of zero must stay finite."""
+
+
+@ANNOTATORS.register("depth")
+@dataclass(frozen=True, kw_only=True)
+class Depth(PretrainedAnnotator):
+    """Relative depth, stretched to 0–255 for each image by itself: near is bright."""
+
+    name = "depth"
+    produces = ("depth",)
+    pretrained = "depth"
+    resources = Resources(gpus=0.15, memory_mb=3000, time_limit_s=120.0)
+
+    def load(self, weights_folder: Path) -> AnnotateFunction:
+        """Return the function that makes depth maps."""
+        nearness = load_depth_network(self.pretrained, self.folder())
+
+        def annotate(images: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Annotation]:
+            height, width = images["target"].shape[:2]
+            return [Annotation("depth", depth_map(resize(nearness(images["target"]), height, width)))]
+
+        return annotate
+
+
+def depth_map(nearness: np.ndarray) -> np.ndarray:
+    """Return nearness (float, H×W, greater is nearer) stretched to a depth map (uint8, H×W, 255 is the nearest pixel).
+
+    An image of one depth gives a black map.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite.
+
+    Examples
+    --------
+    >>> depth_map(np.array([[1.0, 2.0], [3.0, 3.0]])).tolist()
+    [[0, 128], [255, 255]]
+    """
+    least, most = float(nearness.min()), float(nearness.max())
+    if not np.isfinite([least, most]).all():
+        raise ValueError(f"depth between {least} and {most}; expected finite values")
+    if most == least:
+        return np.zeros(nearness.shape, np.uint8)
+    return np.rint((nearness - least) * (255.0 / (most - least))).astype(np.uint8)
+
+
+def load_depth_network(name: str, folder: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function from an RGB image (uint8, H×W×3) to nearness (float32, h×w, at the network's own size).
+
+    Most networks give inverse depth up to scale and shift; those whose config says "metric" give metres, which are
+    inverted here.
+    """
+    with loading(name, folder):
+        from transformers import AutoImageProcessor, AutoModelForDepthEstimation
+
+        device, dtype = placement()
+        processor = AutoImageProcessor.from_pretrained(folder)
+        model, info = AutoModelForDepthEstimation.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True
+        )
+    check_complete(name, folder, info)
+    model.to(device).eval()
+    is_distance = getattr(model.config, "depth_estimation_type", "relative") == "metric"
+
+    def nearness(image: np.ndarray) -> np.ndarray:
+        import torch
+
+        with one_thread(), torch.inference_mode():
+            inputs = processor(images=Image.fromarray(image), return_tensors="pt").to(device, dtype)
+            found = model(**inputs).predicted_depth[0].float().cpu().numpy()
+        return 1.0 / np.maximum(found, _LEAST_DISTANCE_M) if is_distance else found
+
+    return nearness

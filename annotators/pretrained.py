@@ -1,0 +1,120 @@
+"""What annotators with a model from the Hub share: which model, how it goes into provenance, how it is loaded."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from annotators.base import Annotator
+from annotators.models import MODELS, LocalModel, resolve
+from graph200k.errors import MissingWeightsError, PlanError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainedAnnotator(Annotator):
+    """Base of annotators that run one model of :data:`annotators.models.MODELS`.
+
+    Id and revision of the model are in the fingerprint: another revision makes earlier outputs stale. A folder of the
+    user's counts as another model, known by its content; moving it changes nothing, and its path leaves no trace.
+    """
+
+    pretrained: ClassVar[str]
+    """Name of the model."""
+
+    local: LocalModel | None = field(default=None, metadata={"parameter": False})
+    """Folder that takes the model's place."""
+
+    @property
+    def model(self) -> str:
+        """Return the model's id on the Hub, or the last part of the path of the user's folder."""
+        return MODELS[self.pretrained].id if self.local is None else f"local:{self.local.folder.name}"
+
+    @property
+    def revision(self) -> str:
+        """Return the model's revision, or the first 12 hex digits of the hash of the user's folder."""
+        return MODELS[self.pretrained].revision if self.local is None else self.local.digest[:12]
+
+    @property
+    def weights_identity(self) -> str:
+        """Return id and revision, or the hash of the user's folder."""
+        return f"{self.model}@{self.revision}" if self.local is None else self.local.digest
+
+    def folder(self) -> Path:
+        """Return the folder with the model's files, fetched if need be; see :func:`annotators.models.resolve`."""
+        return resolve(self.pretrained, self.local)
+
+
+def placement() -> tuple[torch.device, torch.dtype]:
+    """Return where models run and in which precision: fp16 on a GPU, fp32 on a CPU.
+
+    Not bf16: its 8 bits of mantissa would show as bands in 8-bit maps of depth and normals.
+    """
+    import torch
+
+    return (torch.device("cuda"), torch.float16) if torch.cuda.is_available() else (torch.device("cpu"), torch.float32)
+
+
+@contextmanager
+def loading(name: str, folder: Path) -> Iterator[None]:
+    """Turn whatever libraries raise over a damaged or foreign checkpoint into one error that names it.
+
+    Raises
+    ------
+    MissingWeightsError
+        For files that are missing, damaged, or of another network.
+    PlanError
+        For a library that is not installed.
+    """
+    try:
+        from safetensors import SafetensorError
+
+        yield
+    except ImportError as error:
+        raise PlanError(
+            f"{MODELS[name].id} needs a library that is missing ({error}); install graph200k[paper]"
+        ) from error
+    except (
+        OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError, SafetensorError
+    ) as error:  # fmt: skip
+        if type(error).__name__ == "OutOfMemoryError":  # a RuntimeError of torch's that has its own class of failure
+            raise
+        cause = " ".join(str(error).split())[:300] or type(error).__name__
+        raise unreadable(name, folder, cause) from error
+
+
+def check_complete(name: str, folder: Path, info: dict[str, Any]) -> None:
+    """Raise if a model came out with random weights in places where ``from_pretrained`` found none in the file.
+
+    Parameters
+    ----------
+    name
+        The model's name.
+    folder
+        Where it was loaded from.
+    info
+        What ``from_pretrained(…, output_loading_info=True)`` returns beside the model.
+
+    Raises
+    ------
+    MissingWeightsError
+        If weights are missing, or have another shape.
+    """
+    lost = sorted(map(str, info["missing_keys"])) + sorted(map(str, info["mismatched_keys"]))
+    if lost:
+        raise unreadable(name, folder, f"{len(lost)} of its weights are not in the file, such as {lost[0]}")
+
+
+def unreadable(name: str, folder: Path, cause: str) -> MissingWeightsError:
+    """Return the error for a checkpoint that cannot be used."""
+    model = MODELS[name]
+    return MissingWeightsError(
+        f"{folder} cannot be read as {model.id} ({cause}); expected {', '.join(model.files)}, whole; "
+        f"delete the folder to fetch it anew ({model.page}), or name another: --model {name}=PATH"
+    )

@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import numpy as np
+
+from annotators.lines_mlsd import Mlsd
+from annotators.models import local_model
+from support.tiny_models import save_mlsd
+
+NOISE = np.random.default_rng(0).integers(0, 256, (128, 200, 3), dtype=np.uint8)
+
+
+def draw_lines(folder: Path, **parameters: float) -> np.ndarray:
+    annotator = Mlsd(local=local_model("mlsd", folder), short_side=128, **parameters)
+    (made,) = annotator.load(folder)({"target": NOISE}, np.random.default_rng(0))
+    assert made.node == "mlsd"
+    return made.image
+
+
+def test_map_is_binary_and_loses_lines_at_a_higher_threshold(tmp_path: Path) -> None:
+    folder = save_mlsd(tmp_path / "mlsd")
+    lines = draw_lines(folder)
+    assert set(np.unique(lines)) == {0, 255}
+    assert not draw_lines(folder, score_threshold=1.0).any()
+    assert np.count_nonzero(draw_lines(folder, min_length=1e6)) == 0
+
+
+def test_a_picture_without_lines_gives_an_empty_map(tmp_path: Path) -> None:
+    assert not draw_lines(save_mlsd(tmp_path / "mlsd", scale=0.0), score_threshold=0.6).any()

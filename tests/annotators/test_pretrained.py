@@ -1,0 +1,188 @@
+"""What holds for every annotator with a model from the Hub, shown on real classes with random weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from annotators.base import ANNOTATORS, AnnotateFunction
+from annotators.models import MODELS, local_model
+from annotators.pretrained import PretrainedAnnotator, loading
+from graph200k.catalogue import GRAPH200K
+from graph200k.errors import MissingWeightsError, PlanError
+from support import tiny_models
+
+CASES: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
+    "depth": (tiny_models.save_depth_model, {}),
+    "segmentation": (tiny_models.save_segformer, {}),
+    "normal": (tiny_models.save_marigold, {"steps": 2, "processing_resolution": 64}),
+    "sam2_mask": (
+        tiny_models.save_sam2,
+        {"points_per_side": 4, "pred_iou_thresh": -9.0, "stability_score_thresh": -1.0, "nms_thresh": 1.0},
+    ),
+    "mlsd_network": (tiny_models.save_mlsd, {"short_side": 64}),
+    "openpose_body": (tiny_models.save_openpose, {"short_side": 64}),
+}
+"""How the model of each annotator is made, and parameters under which it takes a moment."""
+
+HALF: dict[str, dict[str, Any]] = {
+    "depth": {},
+    "segmentation": {},
+    "normal": {"processing_resolution": 0},  # the picture as it is: CPUs cannot resize in half precision
+    "sam2_mask": {},
+}
+"""Those that run in half precision on a GPU, and parameters with which a CPU can too."""
+
+Load = Callable[[str], AnnotateFunction]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return a folder with a model by annotator."""
+    root = tmp_path_factory.mktemp("models")
+    return {name: save(root / name) for name, (save, _) in CASES.items()}
+
+
+def make(name: str, folder: Path, **parameters: Any) -> PretrainedAnnotator:
+    cls = ANNOTATORS[name]
+    return cls(local=local_model(cls.pretrained, folder), **CASES[name][1] | parameters)
+
+
+@pytest.fixture(scope="module")
+def load(folders: dict[str, Path]) -> Load:
+    """Return a function from an annotator's name to what it loaded, once."""
+    loaded: dict[str, AnnotateFunction] = {}
+
+    def get(name: str) -> AnnotateFunction:
+        if name not in loaded:
+            loaded[name] = make(name, folders[name]).load(Path("unused"))
+        return loaded[name]
+
+    return get
+
+
+def draw(height: int, width: int) -> np.ndarray:
+    """Return a picture of smooth noise, read-only as a worker's images are."""
+    coarse = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    image = coarse[np.arange(height) * 4 // height][:, np.arange(width) * 4 // width]
+    image.flags.writeable = False
+    return image
+
+
+def annotate(function: AnnotateFunction, image: np.ndarray, seed: int = 0) -> np.ndarray:
+    (made,) = function({"target": image}, np.random.default_rng(seed))
+    return made.image
+
+
+def test_every_annotator_with_a_model_is_tested_here() -> None:
+    assert {name for name, cls in ANNOTATORS.items() if issubclass(cls, PretrainedAnnotator)} == set(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("size", [(120, 200), (200, 120), (64, 64), (1500, 2000)], ids=str)
+def test_map_is_of_the_size_of_the_target_with_the_channels_of_its_node_type(
+    load: Load, name: str, size: tuple[int, int]
+) -> None:
+    (made,) = load(name)({"target": draw(*size)}, np.random.default_rng(0))
+    entry = GRAPH200K[made.node]
+    assert (made.node,) == ANNOTATORS[name].produces
+    assert (made.role, made.variant) == ("", None)
+    assert made.image.dtype == np.uint8
+    assert made.image.shape == (size if entry.channels == 1 else (*size, 3))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_same_picture_and_seed_same_bytes_after_loading_again(load: Load, folders: dict[str, Path], name: str) -> None:
+    image = draw(100, 150)
+    again = make(name, folders[name]).load(Path("unused"))
+    assert annotate(load(name), image).tobytes() == annotate(again, image).tobytes()
+
+
+@pytest.mark.parametrize("name", HALF)
+def test_half_precision_works_and_gives_about_the_same(
+    folders: dict[str, Path], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    annotator = make(name, folders[name], **HALF[name])
+    image = draw(64, 96)
+    full = annotate(annotator.load(Path("unused")), image).astype(int)
+    module = ANNOTATORS[name].__module__
+    monkeypatch.setattr(f"{module}.placement", lambda: (torch.device("cpu"), torch.float16))
+    half = annotate(annotator.load(Path("unused")), image)
+    assert np.mean(np.abs(half - full) > 8) < 0.1
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("damage", ["missing", "truncated"])
+def test_missing_and_damaged_weights_are_one_error_that_helps(
+    folders: dict[str, Path], tmp_path: Path, name: str, damage: str
+) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(folders[name], folder, ignore=shutil.ignore_patterns("*.safetensors", "*.pth"))
+    (folder / "notes.txt").write_text("a folder of weights alone would be empty now")
+    for weights in folders[name].rglob("*"):
+        if weights.suffix in {".safetensors", ".pth"} and damage == "truncated":
+            with weights.open("rb") as whole:
+                (folder / weights.relative_to(folders[name])).write_bytes(whole.read(weights.stat().st_size // 2))
+    annotator = make(name, folder)
+    with pytest.raises(MissingWeightsError) as raised:
+        annotator.load(Path("unused"))
+    for part in (str(folder), MODELS[annotator.pretrained].id, f"--model {annotator.pretrained}=PATH"):
+        assert part in str(raised.value)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_without_any_copy_the_model_and_the_way_to_get_it_are_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    annotator = ANNOTATORS[name]()
+    with pytest.raises(MissingWeightsError, match=f"{annotator.model} .*--model {annotator.pretrained}=PATH"):
+        annotator.load(Path("unused"))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_annotator_survives_the_way_to_a_worker(folders: dict[str, Path], name: str) -> None:
+    annotator = make(name, folders[name])
+    assert pickle.loads(pickle.dumps(annotator)) == annotator
+
+
+def test_provenance_names_model_and_revision_and_no_path(folders: dict[str, Path]) -> None:
+    annotator = ANNOTATORS["depth"]()
+    assert (annotator.model, annotator.revision) == (MODELS["depth"].id, MODELS["depth"].revision)
+    local = make("segmentation", folders["segmentation"])
+    assert (local.model, local.revision) == ("local:segmentation", local.local.digest[:12])
+    assert local.parameters == {"short_side": 512}
+
+
+def test_another_revision_or_id_makes_outputs_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = ANNOTATORS["depth"]().fingerprint
+    for change in ({"revision": "f" * 40}, {"id": "other/Depth"}):
+        changed = MODELS | {"depth": dataclasses.replace(MODELS["depth"], **change)}
+        monkeypatch.setattr("annotators.pretrained.MODELS", changed)
+        assert ANNOTATORS["depth"]().fingerprint != before
+
+
+def test_a_local_copy_is_another_model_wherever_it_lies(folders: dict[str, Path], tmp_path: Path) -> None:
+    here = make("depth", folders["depth"])
+    moved = make("depth", shutil.copytree(folders["depth"], tmp_path / "moved"))
+    assert here.fingerprint == moved.fingerprint != ANNOTATORS["depth"]().fingerprint
+    (tmp_path / "moved" / "config.json").write_text("{}")
+    assert make("depth", tmp_path / "moved").fingerprint != here.fingerprint
+
+
+def test_a_library_that_is_missing_is_named_with_the_extra_to_install(folders: dict[str, Path]) -> None:
+    with pytest.raises(PlanError, match=r"graph200k\[paper\]"), loading("depth", folders["depth"]):
+        raise ModuleNotFoundError("No module named 'transformers'")
+
+
+def test_lack_of_gpu_memory_is_no_damaged_file(folders: dict[str, Path]) -> None:
+    with pytest.raises(torch.OutOfMemoryError), loading("depth", folders["depth"]):
+        raise torch.OutOfMemoryError("CUDA out of memory")

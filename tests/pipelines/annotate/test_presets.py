@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from annotators.base import ANNOTATORS
+from annotators.models import MODELS, local_model
+from graph200k.errors import MissingWeightsError, PlanError, UnknownNameError
+from pipelines.annotate.config import PRESETS, AnnotateConfig, choose_annotators, preset_models, read_config
+from support.tiny_models import save_depth_model
+
+
+def chosen(tmp_path: Path, *only: str, **settings: object) -> list[str]:
+    config = AnnotateConfig.model_validate(settings)
+    return [annotator.name for annotator in choose_annotators(config, only or None, tmp_path)]
+
+
+def test_a_node_type_is_made_by_the_annotator_of_the_preset(tmp_path: Path) -> None:
+    assert chosen(tmp_path, "mlsd") == ["mlsd"]
+    assert chosen(tmp_path, "mlsd", preset="paper") == ["mlsd_network"]
+    assert chosen(tmp_path, "openpose", "depth", preset="paper") == ["openpose_body", "depth"]
+
+
+def test_paper_has_all_its_annotators_but_those_whose_weight_files_are_missing(tmp_path: Path) -> None:
+    assert set(PRESETS["paper"]) - set(chosen(tmp_path, preset="paper")) == {"hed", "foreground"}
+
+
+def test_one_worker_of_each_annotator_of_a_preset_fits_on_one_gpu() -> None:
+    for names in PRESETS.values():
+        assert sum(ANNOTATORS[name].resources.gpus for name in names) <= 1
+
+
+def test_models_of_a_preset_are_those_that_its_annotators_load() -> None:
+    assert preset_models("default") == {}
+    found = preset_models("paper")
+    assert found["sam2"] == (MODELS["sam2"], ["sam2_mask"])
+    assert set(found) == set(MODELS)
+
+
+@pytest.mark.parametrize(
+    "ask", [preset_models, lambda name: choose_annotators(AnnotateConfig(preset=name), None, Path())]
+)
+def test_an_unknown_preset_is_answered_with_the_closest(ask: object) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean paper"):
+        ask("papers")
+
+
+def test_a_folder_takes_the_place_of_a_model_and_of_no_other(tmp_path: Path) -> None:
+    folder = save_depth_model(tmp_path / "model")
+    config = read_config(None, preset="paper", models={"depth": str(folder)})
+    by_name = {annotator.name: annotator for annotator in choose_annotators(config, None, tmp_path)}
+    assert by_name["depth"].local == local_model("depth", folder)
+    assert by_name["segmentation"].local is None
+
+
+def test_a_folder_is_taken_from_a_file_of_settings_too(tmp_path: Path) -> None:
+    folder = save_depth_model(tmp_path / "model")
+    settings = tmp_path / "run.toml"
+    settings.write_text(f'[models]\ndepth = "{folder}"\n')
+    (annotator,) = choose_annotators(read_config(settings), ["depth"], tmp_path)
+    assert annotator.local == local_model("depth", folder)
+
+
+def test_a_missing_folder_and_an_unknown_model_are_told_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(MissingWeightsError, match="--model depth="):
+        chosen(tmp_path, "depth", models={"depth": tmp_path / "none"})
+    with pytest.raises(UnknownNameError, match="did you mean depth"):
+        chosen(tmp_path, "depth", models={"dept": tmp_path})
+
+
+def test_where_a_model_lies_is_no_parameter(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="no parameter local; it has none"):
+        chosen(tmp_path, "depth", annotators={"depth": {"local": "x"}})
