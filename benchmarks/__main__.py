@@ -29,7 +29,7 @@ def main(names: list[str]) -> None:
     for name in names or runnable:
         print(f"== {name}", flush=True)
         for found in runnable[name].run():
-            rows.append(found | {"name": f"{name}: {found['name']}"})
+            rows.append(found | {"name": f"{name}: {found['name'].removeprefix(f'{name}: ')}"})
             print(_line(rows[-1]), flush=True)
     rows.sort(key=lambda found: found["name"])
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
