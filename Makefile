@@ -46,7 +46,7 @@ endif
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest
 
-# Twenty kills of the driver in one run, with and without models: about 20 minutes.
+# Twenty kills of the driver in one run, with and without models: about 15 minutes.
 test-heavy: .venv/dev.stamp
 	$(BIN)/python -m pytest -m heavy
 
