@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from graph200k.catalogue import GRAPH200K, Storage
 from graph200k.codecs import decode_image
@@ -77,7 +76,6 @@ class Dataset:
         self.manifest: Manifest = read_manifest(self.folder)
         self.catalogue = GRAPH200K
         table = read_table(self.folder, RECORDS, RECORDS_SCHEMA, ["key", "shard", "available", "width", "height"])
-        table = table.combine_chunks()
         self.keys: Sequence[str] = _Keys(table.column("key"))
         self.availability: np.ndarray = _values(table, "available", np.uint64)
         """uint64, one mask a record: bit ``catalogue.bit(node)`` is set if it can serve the node type."""
@@ -235,6 +233,8 @@ class Dataset:
     def _key_order(self) -> np.ndarray:
         """Rows in the order of their keys, made on the first look-up by key (3 s at 5,000,000 records)."""
         assert isinstance(self.keys, _Keys)
+        import pyarrow.compute as pc
+
         order: np.ndarray = pc.sort_indices(self.keys.column).to_numpy()
         return order
 
@@ -291,6 +291,8 @@ class _ShardIndex:
     @classmethod
     def of(cls, table: pa.Table) -> _ShardIndex:
         keys = table.column("key").combine_chunks()
+        import pyarrow.compute as pc  # not at the top: opening a dataset needs none of its 9 MB
+
         ends = np.asarray(pc.run_end_encode(keys).run_ends.to_pylist(), np.int64)
         # Interned, three lists of 35,000 names are pointers to a few dozen strings.
         named = [[sys.intern(name) for name in table.column(column).to_pylist()] for column in ("node", "role")]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from graph200k.commit import index_path, list_shards, shard_path
 from graph200k.hf_features import feature_spec
@@ -31,6 +30,8 @@ def write_records(folder: Folder, fresh: Mapping[int, pa.Table], *, trust_rest: 
 
     Without ``trust_rest`` (after a run that ended badly), the rest is computed from the shards instead.
     """
+    import pyarrow.compute as pc  # not at the top: who opens a dataset imports this module for one name
+
     before = read_records(folder)
     tables = []
     for number in list_shards(folder):
