@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin
+from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin
 
 from graph200k.catalogue import Codec
 from graph200k.errors import ImageDecodeError, UnsafeInputError
@@ -269,6 +269,8 @@ def _to_rgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
 def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     if profile is None or picture.mode not in ("RGB", "CMYK", "L"):
         return picture.convert("RGB")
+    from PIL import ImageCms  # only photographs with a profile need the colour engine
+
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
