@@ -17,7 +17,7 @@ setup: .venv/annotate.stamp
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or later is needed; name one with make PYTHON=python3.12 ..."; exit 1; }
-	@echo "Making .venv: about 7 GB, most of it torch with CUDA; 3 minutes on a fast line, 15 on a slow one."
+	@echo "Making .venv: about 8 GB, most of it torch with CUDA; 3 minutes on a fast line, longer on a slow one."
 	$(PYTHON) -m venv .venv
 
 .venv/annotate.stamp: .venv/bin/python pyproject.toml constraints.txt

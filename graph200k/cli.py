@@ -235,7 +235,7 @@ def models(
 
 @app.command()
 def demo(out: Annotated[Path, typer.Argument(help="Folder to fill with photographs.")]) -> None:
-    """Write a dozen photographs that scikit-image and matplotlib ship, to have something to annotate."""
+    """Write eleven photographs that scikit-image and matplotlib ship, to have something to annotate."""
     from graph200k.console import show_line
     from pipelines.demo import write_demo
 
