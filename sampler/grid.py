@@ -40,8 +40,8 @@ def aspect_buckets(sizes: np.ndarray) -> np.ndarray:
     """
     ratios = np.log([width / height for width, height in ASPECTS])
     borders = (ratios[1:] + ratios[:-1]) / 2
-    found = np.searchsorted(borders, np.log(sizes[:, 0] / sizes[:, 1]))
-    return found.astype(np.int8)
+    found: np.ndarray = np.searchsorted(borders, np.log(sizes[:, 0] / sizes[:, 1])).astype(np.int8)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
