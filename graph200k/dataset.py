@@ -207,6 +207,14 @@ class Dataset:
         have: np.ndarray = (self.availability & need) == need
         return have
 
+    def content_ids(self) -> np.ndarray:
+        """Return uint64, one number a record: equal for records whose targets were the same file; read from disk."""
+        hashes = (
+            read_table(self.folder, RECORDS, RECORDS_SCHEMA, ["source_hash"]).column("source_hash").combine_chunks()
+        )
+        found: np.ndarray = np.frombuffer(hashes.buffers()[1], "<u8")[2 * hashes.offset :][: 2 * len(hashes) : 2]
+        return found
+
     def node_counts(self) -> dict[str, int]:
         """Return how many records can serve each node type."""
         masks, occurrences = np.unique(self.availability, return_counts=True)
