@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
@@ -14,7 +14,11 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from annotators.weights import WEIGHTS
+from graph200k.facts import FactValue
+from graph200k.record import Box, Edit, Text
 from graph200k.registry import Registry
+
+_NO_TEXT = Text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,47 @@ class Resources:
     """Seconds for one record; a worker that takes longer is ended."""
 
 
-AnnotateFunction: TypeAlias = Callable[[Mapping[str, np.ndarray], np.random.Generator], list[Annotation]]
-"""From the images read (by node type) and a generator seeded for this record, to the annotations made."""
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What an annotator found out that is no image; it goes into the record's JSON."""
+
+    name: str
+    """One of :data:`graph200k.record.FACTS`."""
+    value: FactValue
+    """A text, boxes, or what the edited variants of one node type show."""
+    drawn: Mapping[str, Any] | None = None
+    """As in :class:`Annotation`."""
+
+
+class RecordView(dict[str, np.ndarray]):
+    """What an annotator sees of a record: the images it reads, by node type, and the facts it reads.
+
+    Facts that it does not list in ``reads`` are empty, whatever the record says: what comes out must not depend on
+    which other annotators ran before.
+    """
+
+    def __init__(
+        self,
+        images: Mapping[str, np.ndarray],
+        *,
+        text: Text = _NO_TEXT,
+        boxes: Sequence[Box] = (),
+        edits: Sequence[Edit] = (),
+    ) -> None:
+        super().__init__(images)
+        self.text = text
+        """What the image shows, in words."""
+        self.boxes = tuple(boxes)
+        """Objects in it."""
+        self.edits = tuple(edits)
+        """What edited variants show, of the node types read."""
+
+
+AnnotateFunction: TypeAlias = Callable[[RecordView, np.random.Generator], Sequence[Annotation | Fact]]
+"""From what is read of a record and a generator seeded for it, to the annotations and facts made.
+
+A function that reads images alone may say that it takes a mapping of them.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +101,11 @@ class Annotator(ABC):
     name: ClassVar[str]
     """The name it is registered under."""
     reads: ClassVar[tuple[str, ...]] = ("target",)
-    """Node types it needs."""
-    produces: ClassVar[tuple[str, ...]]
+    """Node types and facts (:data:`graph200k.record.FACTS`) it needs."""
+    produces: ClassVar[tuple[str, ...]] = ()
     """Node types it makes."""
+    states: ClassVar[tuple[str, ...]] = ()
+    """Facts it finds out. Without ``produces``, a record that has them is done, whoever stated them."""
     version: ClassVar[int] = 1
     """Raised when the code changes what comes out."""
     weights: ClassVar[tuple[str, ...]] = ()
@@ -75,6 +120,11 @@ class Annotator(ABC):
         field: fields are parameters, and a moved cache must not make a dataset stale. ``weights_folder`` need not exist
         for annotators that list no ``weights``.
         """
+
+    @classmethod
+    def outputs(cls) -> tuple[str, ...]:
+        """Return the node types and facts it makes."""
+        return (*cls.produces, *cls.states)
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 
 from graph200k.catalogue import GRAPH200K, Catalogue
 from graph200k.errors import DatasetError
+from graph200k.facts import fact_from_json, makers, pack_makers, unpack_makers, with_fact, without_fact
 from graph200k.failures import record_failures
 from graph200k.index import INDEX_SCHEMA, members_table, read_table, records_of, table_members
 from graph200k.parts import PARTS, PartReader, PartRow, list_parts
 from graph200k.record import (
+    FACTS,
     IMPORTED,
     JSON_NODE,
     Member,
@@ -132,10 +134,11 @@ def _drafts(
     if folder.exists(index_path(number)):
         for member in table_members(read_table(folder, index_path(number), INDEX_SCHEMA)):
             draft = drafts.setdefault(member.key, _Draft(member.key, len(drafts)))
-            if drop(member):
-                changed = True
-            else:
-                draft.old[member.node, member.variant, member.role] = member
+            for entry in (member, *_facts(member)):
+                if drop(entry):
+                    changed = True
+                else:
+                    draft.old[entry.node, entry.variant, entry.role] = entry
     failures = []
     for path, reader in readers.items():
         for position, row in enumerate(reader.rows()):
@@ -153,6 +156,16 @@ def _drafts(
         }
     whole = [draft for draft in drafts.values() if {JSON_ID, TARGET_ID} <= {*draft.old, *draft.new}]
     return sorted(whole, key=lambda draft: draft.ordinal), failures, changed
+
+
+def _facts(member: Member) -> list[Member]:
+    """Return the facts in a record's JSON as entries that are kept, dropped and replaced as members are."""
+    if member.node != JSON_NODE:
+        return []
+    return [
+        replace(member, node=name, annotator=maker.annotator, fingerprint=maker.fingerprint)
+        for name, maker in unpack_makers(member.fingerprint).items()
+    ]
 
 
 def _write(
@@ -182,7 +195,7 @@ def _contents(
     draft: _Draft, info: RecordInfo, old: IO[bytes] | None, readers: dict[str, PartReader], catalogue: Catalogue
 ) -> Iterator[tuple[Member, bytes]]:
     """Yield a record's members in order, its JSON last; their offsets are not yet those they will have."""
-    identities = {*draft.old, *draft.new} - {JSON_ID}
+    identities = {found for found in (*draft.old, *draft.new) if found != JSON_ID and found[0] not in FACTS}
     for identity in sorted(identities, key=lambda found: member_order(found[0], found[1], found[2], catalogue)):
         if identity in draft.new:
             row, path, position = draft.new[identity]
@@ -192,8 +205,9 @@ def _contents(
             # With the hash it had: bytes that rotted in the meantime stay what they are to every reader, damaged.
             member = draft.old[identity]
             yield member, _read(old, member)
-    data = info.to_json()
-    yield PartRow(ordinal=draft.ordinal, key=draft.key, annotator="", node=JSON_NODE).member(0, data), data
+    data, facts = info.to_json(), pack_makers(makers(info))
+    row = PartRow(ordinal=draft.ordinal, key=draft.key, annotator="", node=JSON_NODE, fingerprint=facts)
+    yield row.member(0, data), data
 
 
 def _name(member: Member) -> MemberName:
@@ -201,17 +215,23 @@ def _name(member: Member) -> MemberName:
 
 
 def _merge_info(draft: _Draft, old: IO[bytes] | None, readers: dict[str, PartReader]) -> RecordInfo:
-    """Return the record's JSON with the provenance of exactly the members it will have."""
+    """Return the record's JSON with the provenance of exactly the members it will have, and the facts of those."""
+    have = {*draft.old, *draft.new}
     if JSON_ID in draft.new:
         _, path, position = draft.new[JSON_ID]
         info = RecordInfo.from_json(readers[path].data(position))
+        have |= {(name, None, "") for name in makers(info)}
     else:
         info = _old_info(old, draft.old[JSON_ID])
     kept: dict[MemberId, Provenance] = {(found.node, found.variant, found.role): found for found in info.annotations}
-    for key, (row, _, _) in draft.new.items():
+    for key, (row, path, position) in draft.new.items():
         if row.provenance is not None:
             kept[key] = Provenance.model_validate_json(row.provenance)
-    have = {*draft.old, *draft.new}
+        if key[0] in FACTS:
+            info = with_fact(info, key[0], fact_from_json(key[0], readers[path].data(position)))
+    for key in kept:
+        if key[0] in FACTS and key not in have:
+            info = without_fact(info, key[0])
     return info.with_annotations(found for key, found in kept.items() if key in have)
 
 

@@ -9,6 +9,7 @@ from graph200k.catalogue import GRAPH200K
 from graph200k.codecs import decode_image
 from graph200k.commit import index_path, shard_path
 from graph200k.errors import DatasetError, UnsafeInputError
+from graph200k.facts import makers, pack_makers
 from graph200k.index import INDEX_SCHEMA, read_table, table_members
 from graph200k.record import JSON_NODE, SOURCE, Member, RecordInfo, content_hash, member_name, parse_member_name
 from graph200k.shards import TarEntry, scan_tar
@@ -80,16 +81,19 @@ def whole_records(members: list[Member]) -> list[Member]:
 def _member(entry: TarEntry, data: bytes, infos: dict[str, RecordInfo]) -> Member:
     key, node, variant, role = parse_member_name(entry.name)
     width = height = 0
+    fingerprint = ""
     if node == JSON_NODE:
         info = RecordInfo.from_json(data)
         if info.key != key:
             raise UnsafeInputError(f"its key is {info.key!r}")
         infos[key] = info
+        fingerprint = pack_makers(makers(info))
     else:
         height, width = decode_image(data, channels=GRAPH200K[node].channels).shape[:2]
     by = SOURCE if node == "target" else ""
+    digest = content_hash(data)
     return Member(
-        key, node, variant, role, entry.offset, entry.size, width, height, content_hash(data), by, "", usable=True
+        key, node, variant, role, entry.offset, entry.size, width, height, digest, by, fingerprint, usable=True
     )
 
 

@@ -47,14 +47,14 @@ PART_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PartRow:
-    """A finished member, or the failure to make it."""
+    """A finished member, a fact, or the failure to make it."""
 
     ordinal: int
     """Position of the record among the source records of its shard."""
     key: str
     annotator: str
     node: str | None = None
-    """Node type, None for a failure."""
+    """Node type, a fact's name (:data:`~graph200k.record.FACTS`), None for a failure."""
     variant: int | None = None
     role: str = ""
     width: int = 0
@@ -64,7 +64,7 @@ class PartRow:
     provenance: str | None = None
     """:class:`~graph200k.record.Provenance` as JSON."""
     data: bytes | None = None
-    """Encoded content, None for a failure."""
+    """Encoded content, of a fact its JSON, None for a failure."""
     error: str | None = None
     """Class of the failure."""
     message: str | None = None

@@ -80,6 +80,7 @@ class Provenance(_Part):
     """How one annotation came to be."""
 
     node: str
+    """Node type, or one of :data:`FACTS`."""
     variant: int | None = None
     role: str = ""
     annotator: str
@@ -156,7 +157,8 @@ class Member:
     annotator: str
     """Annotator that made it, ``source`` for the target, ``imported`` for what came with the source."""
     fingerprint: str
-    """Fingerprint of that annotator's version, weights and parameters."""
+    """Fingerprint of that annotator's version, weights and parameters; of the JSON, the facts in it with their makers
+    (:func:`graph200k.facts.pack_makers`)."""
     usable: bool
 
 
@@ -169,6 +171,13 @@ IMPORTED = "imported"
 JSON_NODE = "json"
 """Node name of the record's own JSON in the index; it comes last in a record."""
 
+FACTS = (
+    "text",
+    "boxes",
+    *(f"{entry.name}.edits" for entry in GRAPH200K.values() if entry.meta_task is MetaTask.IMAGE_EDITING),
+)
+"""Names of what a record's JSON can say beside its images: see :mod:`graph200k.facts`."""
+
 
 def content_hash(data: bytes) -> bytes:
     """Return the first 16 bytes of the SHA-256 of ``data``."""
@@ -176,7 +185,9 @@ def content_hash(data: bytes) -> bytes:
 
 
 def member_order(node: str, variant: int | None, role: str, catalogue: Catalogue = GRAPH200K) -> tuple[int, int, str]:
-    """Return the sort key of a member inside its record: catalogue order, then variant, then role; JSON last."""
+    """Return the sort key of a member inside its record: catalogue order, variant, role; JSON, then facts, last."""
+    if node in FACTS:
+        return len(catalogue) + 1, FACTS.index(node), role
     position = len(catalogue) if node == JSON_NODE else catalogue.bit(node)
     return position, -1 if variant is None else variant, role
 

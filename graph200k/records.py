@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from graph200k.commit import index_path, list_shards, shard_path
+from graph200k.facts import Maker, unpack_makers
 from graph200k.hf_features import feature_spec
 from graph200k.index import INDEX_SCHEMA, RECORDS_SCHEMA, read_table, records_of, table_members, write_table
 from graph200k.manifest import AnnotatorUsed
@@ -77,9 +78,10 @@ def summarise(folder: Folder) -> Summary:
     for number in list_shards(folder):
         table = read_table(folder, index_path(number), INDEX_SCHEMA, columns)
         kinds.update(_distinct(table, "node", "variant", "role"))
-        for annotator, fingerprint in _distinct(table, "annotator", "fingerprint"):
-            if fingerprint and (annotator, fingerprint) not in used:
-                used[annotator, fingerprint] = _annotator(folder, number, annotator, fingerprint)
+        for node, by, fingerprint in _distinct(table, "node", "annotator", "fingerprint"):
+            for maker in _makers(node, by, fingerprint):
+                if maker.fingerprint and (maker.annotator, maker.fingerprint) not in used:
+                    used[maker.annotator, maker.fingerprint] = _annotator(folder, number, maker)
     return Summary(feature_spec(kinds), tuple(used[name] for name in sorted(used)))
 
 
@@ -88,17 +90,22 @@ def _distinct(table: pa.Table, *columns: str) -> list[tuple[Any, ...]]:
     return [tuple(row[column] for column in columns) for row in grouped.to_pylist()]
 
 
-def _annotator(folder: Folder, number: int, annotator: str, fingerprint: str) -> AnnotatorUsed:
+def _makers(node: str, annotator: str, fingerprint: str) -> list[Maker]:
+    """Return who made a member: one annotator, or those of the facts in a JSON."""
+    return [*unpack_makers(fingerprint).values()] if node == JSON_NODE else [Maker(annotator, fingerprint)]
+
+
+def _annotator(folder: Folder, number: int, maker: Maker) -> AnnotatorUsed:
     members = table_members(read_table(folder, index_path(number), INDEX_SCHEMA))
-    made = next(found for found in members if (found.annotator, found.fingerprint) == (annotator, fingerprint))
+    made = next(found for found in members if maker in _makers(found.node, found.annotator, found.fingerprint))
     json_member = next(found for found in members if found.key == made.key and found.node == JSON_NODE)
     for provenance in _info(folder, number, json_member).annotations:
-        if (provenance.node, provenance.variant, provenance.role) == (made.node, made.variant, made.role):
+        if (provenance.annotator, provenance.fingerprint) == (maker.annotator, maker.fingerprint):
             return AnnotatorUsed(
-                name=annotator,
-                fingerprint=fingerprint,
+                name=maker.annotator,
+                fingerprint=maker.fingerprint,
                 model=provenance.model,
                 revision=provenance.revision,
                 parameters=provenance.parameters,
             )
-    return AnnotatorUsed(name=annotator, fingerprint=fingerprint, model="", revision="", parameters="{}")
+    return AnnotatorUsed(name=maker.annotator, fingerprint=maker.fingerprint, model="", revision="", parameters="{}")

@@ -16,6 +16,7 @@ import pytest
 import graph200k
 from annotators.base import ANNOTATORS
 from graph200k.catalogue import GRAPH200K, Storage
+from graph200k.record import FACTS
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [
@@ -69,17 +70,19 @@ def test_a_name_that_is_not_exported_is_an_attribute_error() -> None:
 def test_what_an_annotator_reads_and_makes_is_in_the_catalogue(name: str) -> None:
     annotator = ANNOTATORS[name]
     assert annotator.name == name
+    assert annotator.outputs()
     for node in annotator.produces:
         assert GRAPH200K[node].storage is not Storage.DERIVED
-    for node in annotator.reads:
+    for node in set(annotator.reads) - set(FACTS):
         assert GRAPH200K[node].storage is Storage.STORED
+    assert set(annotator.states) <= set(FACTS)
 
 
 def test_no_two_annotators_of_a_preset_make_the_same_node() -> None:
     from pipelines.annotate.config import PRESETS
 
     for annotators in PRESETS.values():
-        made = [node for name in annotators for node in ANNOTATORS[name].produces]
+        made = [output for name in annotators for output in ANNOTATORS[name].outputs()]
         assert len(set(made)) == len(made)
 
 

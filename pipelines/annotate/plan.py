@@ -12,7 +12,9 @@ import pyarrow.compute as pc
 
 from annotators.base import Annotator
 from graph200k.errors import PlanError
+from graph200k.facts import unpack_makers
 from graph200k.failures import Failure
+from graph200k.record import FACTS, JSON_NODE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def dependency_graph(annotators: Iterable[Annotator]) -> nx.DiGraph:
     makers: dict[str, str] = {}
     for annotator in annotators:
         graph.add_node(annotator.name, annotator=annotator)
-        for node in annotator.produces:
+        for node in annotator.outputs():
             if node in makers:
                 raise PlanError(f"{makers[node]} and {annotator.name} both make {node}; choose one of them with --only")
             makers[node] = annotator.name
@@ -130,10 +132,10 @@ def shard_work(
     work = ShardWork(shard, len(keys))
     needs: dict[str, list[str]] = {}
     redo = _with_descendants(graph, request.redo)
-    made_here = {node for _, annotator in graph.nodes(data="annotator") for node in annotator.produces}
+    made_here = {node for _, annotator in graph.nodes(data="annotator") for node in annotator.outputs()}
     for name in nx.lexicographical_topological_sort(graph):
         annotator = graph.nodes[name]["annotator"]
-        present = _present(index, annotator.produces)
+        present = _present(index, annotator.produces or annotator.states)
         inputs = [_present(index, [node]) for node in annotator.reads if node not in made_here]
         for key in keys:
             failure = failures.get((key, name))
@@ -157,16 +159,25 @@ def _with_descendants(graph: nx.DiGraph, names: Iterable[str]) -> set[str]:
 
 
 def _present(index: pa.Table, nodes: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """Return (annotator, fingerprint) of their members, for the keys that have every one of ``nodes``."""
+    """Return (annotator, fingerprint) of their members or facts, for the keys that have every one of ``nodes``."""
     found: dict[str, tuple[str, str]] = {}
     counts: Counter[str] = Counter()
     for node in nodes:
-        rows = index.filter(pc.equal(index.column("node"), node))
-        columns = (rows.column(name).to_pylist() for name in ("key", "annotator", "fingerprint"))
-        made = {key: (by, fingerprint) for key, by, fingerprint in zip(*columns, strict=True)}
+        made = _facts(index, node) if node in FACTS else _members(index, node)
         counts.update(made.keys())
         found.update(made)
     return {key: value for key, value in found.items() if counts[key] == len(nodes)}
+
+
+def _members(index: pa.Table, node: str) -> dict[str, tuple[str, str]]:
+    rows = index.filter(pc.equal(index.column("node"), node))
+    columns = (rows.column(name).to_pylist() for name in ("key", "annotator", "fingerprint"))
+    return {key: (by, fingerprint) for key, by, fingerprint in zip(*columns, strict=True)}
+
+
+def _facts(index: pa.Table, name: str) -> dict[str, tuple[str, str]]:
+    packed = {key: unpack_makers(fingerprint) for key, (_, fingerprint) in _members(index, JSON_NODE).items()}
+    return {key: (made[name].annotator, made[name].fingerprint) for key, made in packed.items() if name in made}
 
 
 def _state(

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from annotators.base import AnnotateFunction, Annotation, Annotator
+from annotators.base import AnnotateFunction, Annotation, Annotator, Fact, RecordView
 from graph200k.catalogue import GRAPH200K, MetaTask
 from graph200k.codecs import decode_image, encode_image, is_blank
 from graph200k.commit import index_path, shard_path
 from graph200k.errors import Graph200KError
+from graph200k.facts import fact_from_json, fact_to_json, is_empty, makers, with_fact
 from graph200k.index import INDEX_SCHEMA, read_table, table_members
 from graph200k.parts import PartRow, failure_row, write_part
-from graph200k.record import Member, Provenance
+from graph200k.record import FACTS, JSON_NODE, Member, Provenance, RecordInfo, Text
 from graph200k.seeds import derive_seed
 from graph200k.storage import Folder
 from pipelines.annotate.ledger import Ledger, ledger_folder
@@ -38,7 +39,7 @@ class StageConfig:
     annotators: tuple[Annotator, ...]
     fingerprints: Mapping[str, str]
     forward: frozenset[str]
-    """Node types made here that a later stage reads."""
+    """Node types and facts made here that a later stage reads."""
     weights: Path
     """Folder of the weight files."""
     seed: int
@@ -95,7 +96,7 @@ class _UnitOfWork:
     read: Callable[[str, str], bytes | None]
     ledger: Ledger
     made: dict[str, dict[str, bytes]]
-    """Encoded images made in this run that later stages read, by key and node type."""
+    """Encoded images and facts made in this run that later stages read, by key and name."""
 
     def __post_init__(self) -> None:
         self._runs: Counter[str] = Counter()
@@ -135,8 +136,9 @@ class _UnitOfWork:
                 missing = self._load_inputs(annotator, key, images)
                 if missing:
                     return failed("missing_input", f"needs {', '.join(missing)}, which this record lacks")
-                annotations = self.functions[annotator.name](images, np.random.default_rng(seed))
-                rows = [self._row(annotator, ordinal, key, seed, found, images) for found in annotations]
+                view = self._view(annotator, key, images)
+                found = self.functions[annotator.name](view, np.random.default_rng(seed))
+                rows = [self._row(annotator, ordinal, key, seed, made, images) for made in found]
             except Exception as error:  # noqa: BLE001  (the one broad except: one annotator, one record, never the run)
                 return failed(_error_class(error), f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS])
         self._runs[annotator.name] += 1
@@ -150,6 +152,9 @@ class _UnitOfWork:
         for node in ("target", *annotator.reads):
             if node in images:
                 continue
+            if node in FACTS:
+                missing += [] if self._knows(key, node) else [node]
+                continue
             data = self.made.get(key, {}).get(node) or self.read(key, node)
             if data is None:
                 missing.append(node)
@@ -158,20 +163,58 @@ class _UnitOfWork:
                 images[node].flags.writeable = False  # annotators share it
         return missing
 
+    def _view(self, annotator: Annotator, key: str, images: Mapping[str, np.ndarray]) -> RecordView:
+        """Return what an annotator may see: its inputs, and no more."""
+        seen = {node: images[node] for node in ("target", *annotator.reads) if node in images}
+        facts = [name for name in annotator.reads if name in FACTS]
+        if not facts:
+            return RecordView(seen)
+        info = self._info(key)
+        return RecordView(
+            seen,
+            text=info.text if "text" in facts else Text(),
+            boxes=info.boxes if "boxes" in facts else (),
+            edits=[edit for edit in info.edits if f"{edit.node}.edits" in facts],
+        )
+
+    def _knows(self, key: str, fact: str) -> bool:
+        """Return whether somebody stated a fact, if only that there is nothing to state."""
+        return fact in self.made.get(key, {}) or fact in makers(self._info(key))
+
+    def _info(self, key: str) -> RecordInfo:
+        """Return a record's JSON with what this run found out since."""
+        data = self.read(key, JSON_NODE)
+        assert data is not None  # no record without
+        info = RecordInfo.from_json(data)
+        for name, fact in self.made.get(key, {}).items():
+            if name in FACTS:
+                info = with_fact(info, name, fact_from_json(name, fact))
+        return info
+
     def _row(
-        self, annotator: Annotator, ordinal: int, key: str, seed: int, made: Annotation, images: dict[str, np.ndarray]
+        self,
+        annotator: Annotator,
+        ordinal: int,
+        key: str,
+        seed: int,
+        made: Annotation | Fact,
+        images: Mapping[str, np.ndarray],
     ) -> PartRow:
-        entry = GRAPH200K[made.node]
+        if isinstance(made, Fact):
+            node, variant, role, height, width = made.name, None, "", 0, 0
+            _check_fact(annotator, made)
+            data, usable = fact_to_json(made.value), not is_empty(made.value)
+        else:
+            node, variant, role, (height, width) = made.node, made.variant, made.role, made.image.shape[:2]
+            _check(annotator, made, images["target"])
+            data, usable = encode_image(made.image, GRAPH200K[node].codec), not is_blank(made.image)
+        if node in self.config.forward and variant in (None, 0):
+            self.made.setdefault(key, {})[node] = data
         fingerprint = self.config.fingerprints[annotator.name]
-        _check(annotator, made, images["target"])
-        data = encode_image(made.image, entry.codec)
-        if made.node in self.config.forward and made.variant in (None, 0):
-            self.made.setdefault(key, {})[made.node] = data
-        usable = not is_blank(made.image)
         provenance = Provenance(
-            node=made.node,
-            variant=made.variant,
-            role=made.role,
+            node=node,
+            variant=variant,
+            role=role,
             annotator=annotator.name,
             fingerprint=fingerprint,
             model=annotator.model,
@@ -185,11 +228,11 @@ class _UnitOfWork:
             ordinal=ordinal,
             key=key,
             annotator=annotator.name,
-            node=made.node,
-            variant=made.variant,
-            role=made.role,
-            width=made.image.shape[1],
-            height=made.image.shape[0],
+            node=node,
+            variant=variant,
+            role=role,
+            width=width,
+            height=height,
             fingerprint=fingerprint,
             usable=usable,
             provenance=provenance.model_dump_json(),
@@ -207,6 +250,13 @@ def _check(annotator: Annotator, made: Annotation, target: np.ndarray) -> None:
     if made.image.dtype != np.uint8 or made.image.shape != expected:
         raise Graph200KError(
             f"{made.node} came out as {made.image.dtype} {made.image.shape}; expected uint8 {expected}"
+        )
+
+
+def _check_fact(annotator: Annotator, made: Fact) -> None:
+    if made.name not in annotator.states:
+        raise Graph200KError(
+            f"{annotator.name} stated {made.name}, but declares {', '.join(annotator.states) or 'none'}"
         )
 
 

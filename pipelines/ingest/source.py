@@ -87,6 +87,8 @@ class RawRecord:
     origin: Origin
     boxes: list[Box] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
+    stated: list[Provenance] = field(default_factory=list)
+    """How text, boxes and edits were made, where an annotator made them."""
     problems: list[Problem] = field(default_factory=list)
 
 

@@ -106,4 +106,5 @@ def _json_row(record: RawRecord, key: str, ordinal: int, annotations: list[PartR
         edits=record.edits,
     )
     found = [Provenance.model_validate_json(row.provenance) for row in annotations if row.provenance is not None]
-    return PartRow(ordinal=ordinal, key=key, annotator="", node=JSON_NODE, data=info.with_annotations(found).to_json())
+    data = info.with_annotations([*found, *record.stated]).to_json()
+    return PartRow(ordinal=ordinal, key=key, annotator="", node=JSON_NODE, data=data)

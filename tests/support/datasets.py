@@ -22,23 +22,29 @@ def make_dataset(
     *,
     shard_size: int = 8,
     draw: Callable[[int], np.ndarray] = draw_scene,
+    described: Callable[[int], bool] = lambda number: True,
 ) -> list[str]:
-    """Write a dataset of drawn targets, and return its keys."""
+    """Write a dataset of drawn targets, all with a text but those that are not ``described``; return its keys."""
     keys = [f"scene-{number:04d}" for number in range(records)]
     with write_session(str(data), shard_size=shard_size) as session:
         for shard in range(-(-records // shard_size)):
             numbers = range(shard * shard_size, min(records, (shard + 1) * shard_size))
-            rows = [row for number in numbers for row in target_rows(keys[number], number % shard_size, draw(number))]
+            rows = [
+                row
+                for number in numbers
+                for row in target_rows(keys[number], number % shard_size, draw(number), is_described=described(number))
+            ]
             write_part(session.folder, session.run, shard, "ingest-0", rows)
             session.seal(shard)
     return keys
 
 
-def target_rows(key: str, ordinal: int, image: np.ndarray) -> list[PartRow]:
+def target_rows(key: str, ordinal: int, image: np.ndarray, *, is_described: bool = True) -> list[PartRow]:
     """Return the rows of a record that has nothing but its target."""
     data = encode_image(image, Codec.JPEG)
     origin = Origin(name=key, kind="images", sha256=hashlib.sha256(data).hexdigest())
-    info = RecordInfo(key=key, text=Text(description=f"Scene {key}."), origin=origin)
+    text = Text(description=f"Scene {key}.") if is_described else Text()
+    info = RecordInfo(key=key, text=text, origin=origin)
     height, width = image.shape[:2]
     return [
         PartRow(ordinal=ordinal, key=key, annotator=SOURCE, node="target", width=width, height=height, data=data),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from annotators.base import Annotator
 from graph200k.session import write_session
-from pipelines.annotate.engine import Cluster
+from pipelines.annotate.engine import Cluster, Pool
 from pipelines.annotate.plan import Request
 from pipelines.annotate.run import Progress, annotate, make_plan
+from pipelines.annotate.stage import StageConfig, StageWorker, unit_table
 
 EVERYTHING_MISSING = Request()
 
@@ -28,6 +33,27 @@ def run_annotators(
     with write_session(str(data), shard_size=8) as session:
         plan = make_plan(session.folder, annotators, cluster, request, workers)
         return annotate(session, plan, seed=seed, weights=weights)
+
+
+def annotate_here(
+    data: Path, annotators: Sequence[Annotator], *, request: Request = EVERYTHING_MISSING, seed: int = 0
+) -> Progress:
+    """Do the same in this process, stage after stage, without Ray."""
+    cluster = Cluster(cpus=2, gpus=1, memory_mb=64_000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipelines.annotate.run.run_units", _run_units_here)
+        return run_annotators(data, annotators, cluster, request=request, seed=seed)
+
+
+def _run_units_here(
+    pools: Sequence[Pool], configs: Sequence[StageConfig], units: list[dict[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    workers = [StageWorker(config) for config in configs]
+    for unit in units:
+        row = unit_table([unit])
+        for worker in workers:
+            row = worker(row)
+        yield json.loads(row.to_pylist()[0]["unit"])
 
 
 def sealed_bytes(data: Path) -> dict[str, bytes]:

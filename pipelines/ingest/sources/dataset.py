@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from graph200k.dataset import Dataset
 from graph200k.errors import DatasetError, SourceError
 from graph200k.manifest import MANIFEST
-from graph200k.record import JSON_NODE, Member, Provenance, RecordInfo
+from graph200k.record import FACTS, JSON_NODE, Member, Provenance, RecordInfo
 from graph200k.records import read_records
 from pipelines.ingest.location import Location
 from pipelines.ingest.source import SOURCES, Problem, RawImage, RawRecord, RefusedItem, Source, SourceItem
@@ -60,6 +60,7 @@ class ExistingDataset(Source):
             origin=info.origin,
             boxes=info.boxes,
             edits=info.edits,
+            stated=[found for found in info.annotations if found.node in FACTS],
             problems=problems,
         )
 
