@@ -107,7 +107,9 @@ class Pool:
         for task in tasks:
             turned = square or not TURNED.isdisjoint(task.path)
             records = lists.serving(_need(task, dataset.catalogue), square=turned)
-            reason = _why_not(task, share, wanted, records)
+            reason = _why_not(task, share, wanted)
+            if reason is None and len(records) == 0:
+                reason = _what_is_missing(task, dataset.catalogue, lists)
             if reason is None:
                 kept.append((task, records))
             elif reason:
@@ -133,17 +135,21 @@ def _need(task: Task, catalogue: Catalogue) -> int:
     return catalogue.mask([*stored, "target"])
 
 
-def _why_not(task: Task, share: DatasetShare, wanted: frozenset[str] | None, records: RecordList) -> str | None:
-    """Return why a task is not drawn, "" if nobody asked for it, None if it is."""
+def _why_not(task: Task, share: DatasetShare, wanted: frozenset[str] | None) -> str | None:
+    """Return why a task that could be served is not drawn, "" if nobody asked for it, None if it is."""
     if wanted is not None and task.name not in wanted:
         return ""
     if wanted is None and task.name in share.held_out:
         return "held out"
     if wanted is None and weight_inside(task, share.weights) == 0:
         return "its weight is 0"
-    if len(records) == 0:
-        return f"no record has {', '.join(task.path)} together"
     return None
+
+
+def _what_is_missing(task: Task, catalogue: Catalogue, lists: RecordLists) -> str:
+    """Return why no record serves a task: the node types that none has, or all if none has them together."""
+    absent = [node for node in task.path if len(lists.serving(catalogue.mask([node]), square=False)) == 0]
+    return f"no record has {' or '.join(absent)}" if absent else f"no record has {' and '.join(task.path)} together"
 
 
 def _check_names(
