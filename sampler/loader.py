@@ -45,10 +45,8 @@ def collate(loaded: Sequence[tuple[Sample, Grid]]) -> Batch:
         If their shapes differ.
     """
     grids = [grid for _, grid in loaded]
-    if len({grid.shape for grid in grids}) > 1:
-        raise PlanError(
-            f"grids of {len({grid.shape for grid in grids})} shapes in one batch; expected one: take batches from ShapeBatches"
-        )
+    if shapes := {grid.shape for grid in grids[1:]} - {grids[0].shape}:
+        raise PlanError(f"grids of {1 + len(shapes)} shapes in one batch; expected one: take batches from ShapeBatches")
     rows = tuple(
         torch.stack([torch.from_numpy(row).permute(2, 0, 1) for row in height])
         for height in zip(*(grid.rows for grid in grids), strict=True)
