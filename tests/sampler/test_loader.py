@@ -74,7 +74,7 @@ def test_no_index_is_lost_or_repeated_when_resumed_with_other_ranks(
 
 def test_all_ranks_have_one_grid_shape_at_each_step(sampler: TaskSampler) -> None:
     loaders = [ClozeLoader(sampler, batch_size=2, rank=rank, world_size=3) for rank in range(3)]
-    shapes = [[batch.rows[0].shape + (len(batch.rows), batch.columns) for batch in loader.batches(20)]
+    shapes = [[(*batch.rows[0].shape, len(batch.rows), batch.columns) for batch in loader.batches(20)]
               for loader in loaders]  # fmt: skip
     assert shapes[0] == shapes[1] == shapes[2]
     assert len(set(shapes[0])) > 2
