@@ -31,6 +31,12 @@ class Batch:
         """Return L, the number of cells in a row."""
         return int(self.masked.shape[2])
 
+    def grids(self) -> tuple[Grid, ...]:
+        """Return the B grids; their pixels are views of the tensors'."""
+        pixels = [rows.permute(0, 2, 3, 1).numpy() for rows in self.rows]
+        masked = self.masked.numpy()
+        return tuple(Grid(tuple(row[number] for row in pixels), masked[number]) for number in range(len(masked)))
+
     def pin_memory(self) -> Batch:
         """Return a copy in page-locked memory, for a DataLoader with ``pin_memory``."""
         return Batch(tuple(row.pin_memory() for row in self.rows), self.masked.pin_memory(), self.prompts, self.samples)

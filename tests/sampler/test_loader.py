@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -131,3 +132,6 @@ def test_a_batch_holds_the_grids_pixels(sampler: TaskSampler, tmp_path: Path) ->
         assert torch.equal(batch.masked[number], torch.from_numpy(grid.masked))
         for row, pixels in zip(grid.rows, batch.rows, strict=True):
             assert torch.equal(pixels[number].permute(1, 2, 0), torch.from_numpy(row))
+        again = batch.grids()[number]
+        assert np.array_equal(again.masked, grid.masked)
+        assert all(np.array_equal(row, other) for row, other in zip(grid.rows, again.rows, strict=True))
