@@ -1,7 +1,7 @@
 """Choices made from one integer: the same on every machine, and none shifts another.
 
-SplitMix64 (Steele et al. 2014) is a few operations; making a numpy generator would take ten times as long as all the
-choices of an instruction.
+:mod:`sampler.hashing` does the same for arrays. For the ten single choices of an instruction numpy is too slow: 13 µs a
+choice, against 0.4 µs for SplitMix64 (Steele et al. 2014) on Python's integers.
 """
 
 from __future__ import annotations
