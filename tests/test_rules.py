@@ -96,7 +96,10 @@ def test_modules_are_named_for_what_is_in_them() -> None:
     [
         ("pipelines.annotate.config", "AnnotateConfig"),
         ("pipelines.annotate.options", "Options"),
-        ("sampler.instructions", "InstructionConfig"),
+        ("sampler.config", "InstructionConfig"),
+        ("sampler.config", "SamplerConfig"),
+        ("sampler.config", "TaskWeights"),
+        ("sampler.config", "DatasetShare"),
         ("trainer.cache", "CacheSettings"),
         ("trainer.latents", "LatentSettings"),
         ("trainer.lora", "LoraSettings"),
