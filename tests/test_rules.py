@@ -103,6 +103,7 @@ def test_modules_are_named_for_what_is_in_them() -> None:
         ("trainer.cache", "CacheSettings"),
         ("trainer.latents", "LatentSettings"),
         ("trainer.lora", "LoraSettings"),
+        ("trainer.models", "ModelSettings"),
     ],
 )
 def test_every_option_is_read_somewhere(module: str, config: str) -> None:
