@@ -93,7 +93,8 @@ class VitonHD(PairedImages):
         if path not in self.location.files:
             raise SourceError(
                 f"{self.location.spec} has {posixpath.join(split, TRYON)}/, and no {path} to say which "
-                "garment each result shows; expected lines such as `00006_00.jpg 08348_00.jpg`"
+                "garment each result shows; expected the folder that holds the splits, and lines such as "
+                "`00006_00.jpg 08348_00.jpg`"
             )
         lines = (line.split() for line in self.lines(path))
         return {_stem(line[0]): _stem(line[1]) for line in lines if len(line) == 2}
