@@ -1,7 +1,8 @@
 """The 50 node types of Graph200K: the one place where a kind of image is described.
 
 Codec, storage, look of empty maps, Hub column and the edges of the schema graph all derive from these entries. To add
-a node type, add one entry here and register the code that makes it under the same name (paper, Sec. 3.1 and 3.2).
+a node type, add one entry here and register the code that makes it under the same name (paper, Sec. 3.1 and 3.2). The
+node types of other datasets stand in :mod:`graph200k.catalogues`.
 """
 
 from __future__ import annotations
@@ -85,6 +86,8 @@ class NodeType:
     """Starts of the ``combine`` edges into this node: conditions that may stand before it."""
     excludes: frozenset[str] = frozenset()
     """Conditions that no task generating this node may use."""
+    is_alone: bool = True
+    """Whether a task may begin with this node; if not, another condition must stand before it."""
     hub_name: str | None = None
     """Column of the public Graph200K release, with ``{variant}`` and ``{role}`` where it has them."""
     aliases: tuple[str, ...] = ()
@@ -94,14 +97,24 @@ class NodeType:
 class Catalogue(Mapping[str, NodeType]):
     """An ordered set of node types; the position of a type is its bit in availability masks.
 
+    Parameters
+    ----------
+    name
+        What ``dataset.json`` calls it.
+    entries
+        The node types; the one named ``target`` is the image in the middle of a record.
+    held_out
+        Names of tasks that are kept out of training by default, for evaluation on unseen tasks.
+
     Raises
     ------
     ValueError
         If a name occurs twice, an entry names an unknown node type, or there are more than 64 entries.
     """
 
-    def __init__(self, name: str, entries: Iterable[NodeType]) -> None:
+    def __init__(self, name: str, entries: Iterable[NodeType], held_out: Iterable[str] = ()) -> None:
         self.name = name
+        self.held_out = tuple(held_out)
         self._entries: dict[str, NodeType] = {}
         for entry in entries:
             if entry.name in self._entries:

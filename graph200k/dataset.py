@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from graph200k.catalogue import GRAPH200K, Storage
+from graph200k.catalogue import Catalogue, Storage
+from graph200k.catalogues import find_catalogue
 from graph200k.codecs import decode_image
 from graph200k.commit import index_path, pending_commits, shard_path
 from graph200k.derive import MATTE, cut_out, matte_node
@@ -74,7 +75,7 @@ class Dataset:
     def __init__(self, data: str) -> None:
         self.folder = Folder(data)
         self.manifest: Manifest = read_manifest(self.folder)
-        self.catalogue = GRAPH200K
+        self.catalogue: Catalogue = find_catalogue(self.manifest.catalogue)
         table = read_table(self.folder, RECORDS, RECORDS_SCHEMA, ["key", "shard", "available", "width", "height"])
         self.keys: Sequence[str] = _Keys(table.column("key"))
         self.availability: np.ndarray = _values(table, "available", np.uint64)
