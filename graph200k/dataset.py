@@ -119,7 +119,7 @@ class Dataset:
 
     def info(self, row: int) -> RecordInfo:
         """Return the JSON of the record at ``row``."""
-        return RecordInfo.from_json(self.read(self._find(row, JSON_NODE, None, ""), int(self.shard_numbers[row])))
+        return RecordInfo.from_json(self.read(self.member(row, JSON_NODE), int(self.shard_numbers[row])))
 
     def members(self, row: int) -> tuple[Member, ...]:
         """Return the members of the record at ``row``, in the order of the tar, JSON last.
