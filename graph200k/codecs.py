@@ -82,7 +82,7 @@ def decode_scale(size: tuple[int, int], wanted: tuple[float, float]) -> int:
     >>> [decode_scale((1024, 1024), (side, side)) for side in (192, 384, 512)]
     [4, 2, 1]
     """
-    room = min(have / want for have, want in zip(size, wanted, strict=True)) / SCALED_DECODE_MARGIN
+    room = min(have / max(1.0, want) for have, want in zip(size, wanted, strict=True)) / SCALED_DECODE_MARGIN
     return next(scale for scale in (8, 4, 2, 1) if scale <= room or scale == 1)
 
 
@@ -116,8 +116,8 @@ def decode_image(data: bytes, *, channels: int, scale: int = 1, limits: Limits =
     channels
         1 or 3.
     scale
-        2, 4 or 8 decode a JPEG at a half, a quarter or an eighth of its size (sides rounded up), by a smaller inverse
-        DCT: about twice as fast, see :func:`decode_scale`. A PNG is always decoded in full.
+        2, 4 or 8 decode a JPEG (whose sides are no shorter than that) at a half, a quarter or an eighth of its size,
+        sides rounded up, by a smaller inverse DCT; see :func:`decode_scale`. A PNG is always decoded in full.
     limits
         What it may cost.
 

@@ -78,8 +78,8 @@ def _draw_row(picture: Image.Image, grid: Grid, row: int, captions: Sequence[str
     for column, caption in enumerate(captions):
         cell = grid.cell(row, column)
         height, width = cell.shape[:2]
-        font = _fitting_font(caption, width)
-        draw.text((left + width / 2, top + _CAPTION_ROW_PX / 2), caption, _INK, font, anchor="mm")
+        text, font = _fitting(caption, width)
+        draw.text((left + width / 2, top + _CAPTION_ROW_PX / 2), text, _INK, font, anchor="mm")
         shown = _hole(width, height) if grid.masked[row, column] else Image.fromarray(np.ascontiguousarray(cell))
         picture.paste(shown, (left, top + _CAPTION_ROW_PX))
         left += width + _GAP_PX
@@ -107,11 +107,13 @@ def _draw_text(picture: Image.Image, paragraphs: Sequence[tuple[str, list[str]]]
         top += _PARAGRAPH_PX
 
 
-def _fitting_font(text: str, width_px: int) -> _Font:
-    """Return the largest font, down to 8 px, in which ``text`` is no wider than a cell."""
-    sizes = range(_CAPTION_PX, 7, -1)
-    fonts = (ImageFont.load_default(size) for size in sizes)
-    return next((font for font in fonts if font.getlength(text) <= width_px), ImageFont.load_default(sizes[-1]))
+def _fitting(caption: str, width_px: int) -> tuple[str, _Font]:
+    """Return a caption and the largest font in which it is no wider than a cell; its first word if none is."""
+    for size in range(_CAPTION_PX, 9, -1):
+        font = ImageFont.load_default(size)
+        if font.getlength(caption) <= width_px:
+            return caption, font
+    return caption.split()[0], font
 
 
 def _wrap(text: str, width_px: int, font: _Font) -> list[str]:
