@@ -45,6 +45,17 @@ class Codec(StrEnum):
     """Lossless, for maps whose pixel values are labels."""
 
 
+class Pixels(StrEnum):
+    """What the pixels of an image mean, and so how it may be resized."""
+
+    TONES = "tones"
+    """Light: neighbours are averaged."""
+    REGIONS = "regions"
+    """Colours are names of regions: a mixture of two would name a third, so the nearest pixel is taken."""
+    LINES = "lines"
+    """Bright lines of a pixel's width on black: averaged, then brightened by as much as averaging dims a line."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeType:
     """One kind of image that a record can have."""
@@ -57,6 +68,8 @@ class NodeType:
     """Encoding of the stored image."""
     channels: int = 3
     """3 for RGB, 1 for a single-channel map."""
+    pixels: Pixels = Pixels.TONES
+    """What the pixels mean when the image is resized."""
     storage: Storage = Storage.STORED
     """Stored, derived or online."""
     roles: tuple[str, ...] = ("",)
@@ -168,6 +181,7 @@ def _condition(
     after_reference: bool = True,
     codec: Codec = Codec.PNG,
     channels: int = 3,
+    pixels: Pixels = Pixels.TONES,
     storage: Storage = Storage.STORED,
     roles: tuple[str, ...] = ("",),
     derived_from: tuple[str, ...] = (),
@@ -180,6 +194,7 @@ def _condition(
         meta_task=MetaTask.CONDITIONAL_GENERATION,
         codec=codec,
         channels=channels,
+        pixels=pixels,
         storage=storage,
         roles=roles,
         derived_from=derived_from,
@@ -248,14 +263,14 @@ GRAPH200K = Catalogue(
             generated_from=_TARGET,
             hub_name="ref",
         ),
-        _condition("canny", dense=True, channels=1, hub_name="canny"),
+        _condition("canny", dense=True, channels=1, pixels=Pixels.LINES, hub_name="canny"),
         _condition("hed", dense=True, codec=Codec.JPEG, channels=1, hub_name="hed"),
-        _condition("mlsd", dense=True, channels=1, hub_name="mlsd"),
-        _condition("segmentation", dense=True, hub_name="uniformer"),
+        _condition("mlsd", dense=True, channels=1, pixels=Pixels.LINES, hub_name="mlsd"),
+        _condition("segmentation", dense=True, pixels=Pixels.REGIONS, hub_name="uniformer"),
         _condition("depth", dense=True, codec=Codec.JPEG, channels=1, hub_name="depth"),
         _condition("normal", dense=True, codec=Codec.JPEG, hub_name="normal"),
         _condition("openpose", dense=True, hub_name="openpose"),
-        _condition("sam2_mask", dense=True, hub_name="sam2_mask"),
+        _condition("sam2_mask", dense=True, pixels=Pixels.REGIONS, hub_name="sam2_mask"),
         _condition(
             "foreground",
             styles=False,
@@ -266,8 +281,8 @@ GRAPH200K = Catalogue(
             aliases=("foreground_mask", "matte"),
         ),
         _condition("background", styles=False, storage=Storage.DERIVED, derived_from=("foreground",)),
-        _condition("bbox", hub_name="qwen_2_5_bounding_box"),
-        _condition("mask", hub_name="qwen_2_5_mask"),
+        _condition("bbox", pixels=Pixels.REGIONS, hub_name="qwen_2_5_bounding_box"),
+        _condition("mask", pixels=Pixels.REGIONS, hub_name="qwen_2_5_mask"),
         _style("instant_style", "InstantStyle_{role}_{variant}"),
         # Redux does not keep the subject, so a subject reference says nothing about its result.
         _style("redux_style", "ReduxStyle_{role}_{variant}", excludes=_REFERENCE),
