@@ -66,7 +66,7 @@ def decode(logits: np.ndarray, offsets: np.ndarray, anchors: np.ndarray, min_sco
     """
     scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -_MAX_LOGIT, _MAX_LOGIT)))
     # Stable, so that equal scores keep the anchors' order everywhere.
-    order = [index for index in np.argsort(-scores, kind="stable") if scores[index] >= min_score]
+    order = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores >= min_score)]
     return [_decode_one(float(scores[index]), offsets[index].astype(np.float64), anchors[index]) for index in order]
 
 

@@ -73,18 +73,18 @@ def refine(points: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
     heatmap
         H×W×N logits.
     """
-    rows, columns = heatmap.shape[:2]
-    refined = points.copy()
-    for index, (x, y) in enumerate(points):
-        column, row = int(x * columns), int(y * rows)
-        if not (0 <= column < columns and 0 <= row < rows):
-            continue
-        top, left = max(row - _HEATMAP_REACH, 0), max(column - _HEATMAP_REACH, 0)
-        heat = _sigmoid(heatmap[top : row + _HEATMAP_REACH + 1, left : column + _HEATMAP_REACH + 1, index])
-        if heat.max() >= _MIN_HEAT:
-            centre = np.array([heat.sum(axis=0) @ np.arange(heat.shape[1]), heat.sum(axis=1) @ np.arange(len(heat))])
-            refined[index] = (centre / heat.sum() + (left, top)) / (columns, rows)
-    return refined
+    rows, columns, _ = heatmap.shape
+    column, row = (points * (columns, rows)).astype(int).T
+    reach = np.arange(-_HEATMAP_REACH, _HEATMAP_REACH + 1)
+    y, x = row[:, None, None] + reach[:, None], column[:, None, None] + reach
+    inside = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
+    logits = heatmap[y.clip(0, rows - 1), x.clip(0, columns - 1), np.arange(len(points))[:, None, None]]
+    heat = np.where(inside, _sigmoid(logits), 0)
+    # A landmark out of the region has no cell of its own, though its neighbours may have heat.
+    hot = inside[:, _HEATMAP_REACH, _HEATMAP_REACH] & (heat.max(axis=(1, 2)) >= _MIN_HEAT)
+    total = np.where(hot, heat.sum(axis=(1, 2)), 1)
+    centre = np.column_stack([(heat * x).sum(axis=(1, 2)), (heat * y).sum(axis=(1, 2))]) / total[:, None]
+    return np.where(hot[:, None], centre / (columns, rows), points)
 
 
 def openpose_joints(points: np.ndarray, certainty: np.ndarray, min_certainty: float) -> np.ndarray:
