@@ -73,7 +73,7 @@ class HedNetwork(PretrainedAnnotator):
         """Return the function that draws HED edges."""
         folder = self.folder()
         with loading(self.pretrained, folder):
-            detector = _load_detector(folder).to(placement()[0])
+            detector = load_detector(folder).to(placement()[0])
 
         def annotate(images: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Annotation]:
             return [Annotation("hed", soft_edges(images["target"], detector, short_side=self.short_side))]
