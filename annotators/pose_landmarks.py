@@ -26,9 +26,9 @@ OPENPOSE_JOINTS = (
 )  # fmt: skip
 """The 18 joints of OpenPose's COCO model, in its order; left and right are the person's own."""
 
-_SOURCES = ((0,), (11, 12), (12,), (14,), (16,), (11,), (13,), (15,), (24,), (26,), (28,), (23,), (25,), (27,),
-            (5,), (2,), (8,), (7,))  # fmt: skip
-"""BlazePose's landmarks whose mean is each of :data:`OPENPOSE_JOINTS`."""
+_SOURCES = np.array([(0, 0), (11, 12), (12, 12), (14, 14), (16, 16), (11, 11), (13, 13), (15, 15), (24, 24), (26, 26),
+                     (28, 28), (23, 23), (25, 25), (27, 27), (5, 5), (2, 2), (8, 8), (7, 7)])  # fmt: skip
+"""The two landmarks of BlazePose, often one twice, whose mean is each of :data:`OPENPOSE_JOINTS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,8 @@ def openpose_joints(points: np.ndarray, certainty: np.ndarray, min_certainty: fl
 
     The neck is the middle of the shoulders and needs both.
     """
-    joints = np.stack([points[list(sources)].mean(axis=0) for sources in _SOURCES])
-    sure = np.array([certainty[list(sources)].min() >= min_certainty for sources in _SOURCES])
+    sure = certainty[_SOURCES].min(axis=1) >= min_certainty
+    joints = points[_SOURCES].mean(axis=1)
     return np.where(sure[:, None], joints, np.nan)
 
 
