@@ -116,8 +116,8 @@ def decode_image(data: bytes, *, channels: int, scale: int = 1, limits: Limits =
     channels
         1 or 3.
     scale
-        2, 4 or 8 decode a JPEG whose sides are no shorter than that at a half, a quarter or an eighth of its size (sides
-        rounded up), by a smaller inverse DCT; see :func:`decode_scale`. A PNG is always decoded in full.
+        2, 4 or 8 decode a JPEG (whose sides are no shorter than that) at a half, a quarter or an eighth of its size,
+        sides rounded up, by a smaller inverse DCT; see :func:`decode_scale`. A PNG is always decoded in full.
     limits
         What it may cost.
 

@@ -108,7 +108,7 @@ def _draw_text(picture: Image.Image, paragraphs: Sequence[tuple[str, list[str]]]
 
 
 def _fitting(caption: str, width_px: int) -> tuple[str, _Font]:
-    """Return a caption and the largest font, down to 10 px, in which it is no wider than a cell; else its first word."""
+    """Return a caption and the largest font in which it is no wider than a cell; its first word if none is."""
     for size in range(_CAPTION_PX, 9, -1):
         font = ImageFont.load_default(size)
         if font.getlength(caption) <= width_px:
