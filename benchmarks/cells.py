@@ -1,14 +1,7 @@
-<<<<<<< HEAD
-"""Rows of grids with pixels beside the bare decoding and resizing of the same members, and the loss of scaled decoding.
-
-``python -m benchmarks cells`` takes half a minute. Photographs are those of ``graph200k demo``; what stands for maps and
-styles is made of them.
-=======
 """Rows of grids with pixels beside bare decoding and resizing of the same members, and the loss of scaled decoding.
 
 ``python -m benchmarks cells`` takes half a minute. Photographs are those of ``graph200k demo``; maps and styles are
 made of them.
->>>>>>> main
 """
 
 from __future__ import annotations
@@ -40,11 +33,7 @@ from sampler.fit import fit_image
 from sampler.grid import SQUARE, cell_size
 
 TASKS = ("canny,target", "depth,target", "reference,canny,instant_style", "target,hed", "foreground,target")
-<<<<<<< HEAD
-_ROUNDS = 3
-=======
 _ROUNDS = 5
->>>>>>> main
 _MAPS = {"hed": 3, "depth": 9, "normal": 5}
 """Annotations stored as JPEG, and the blur that gives them their share of detail."""
 
@@ -67,28 +56,14 @@ def _row_speed(dataset: Dataset, side: int) -> list[dict[str, Any]]:
     size = cell_size(SQUARE, 384**2)
     work = [(number, _cells(dataset, number, task)) for number in range(len(dataset)) for task in TASKS]
     bounds = [_members(dataset, number, cells) for number, cells in work]
-<<<<<<< HEAD
-    ours, bare = [], []
-    for _ in range(_ROUNDS):
-        for (number, cells), members in zip(work, bounds, strict=True):
-=======
     ours, bare = np.full((2, len(work), _ROUNDS), np.inf)
     for turn in range(_ROUNDS):
         for item, ((number, cells), members) in enumerate(zip(work, bounds, strict=True)):
->>>>>>> main
             started = time.perf_counter()
             load_row(dataset, number, cells, size, "crop")
             between = time.perf_counter()
             for data, member in members:
                 fit_member(data, member, dataset.catalogue[member.node], size, "crop")
-<<<<<<< HEAD
-            ours.append(between - started)
-            bare.append(time.perf_counter() - between)
-    name = f"rows of 384² cells from {side}² images"
-    return [
-        row(f"{name}, share of the speed of decoding and resizing alone", sum(bare) / sum(ours), "", 0.9),
-        row(name, 1 / statistics.mean(ours), "rows/s"),
-=======
             ours[item, turn], bare[item, turn] = between - started, time.perf_counter() - between
     # The fastest of the rounds: others are interrupted by what else runs on the machine.
     ours, bare = ours.min(axis=1), bare.min(axis=1)
@@ -96,7 +71,6 @@ def _row_speed(dataset: Dataset, side: int) -> list[dict[str, Any]]:
     return [
         row(f"{name}, share of the speed of decoding and resizing alone", bare.sum() / ours.sum(), "", 0.9),
         row(name, 1 / ours.mean(), "rows/s"),
->>>>>>> main
     ]
 
 
