@@ -13,7 +13,12 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from sampler.grid import Grid
+from trainer.adapters import Adapter
 from trainer.codec import VaeCodec
+from trainer.generation_models import GenerationModels, load_models
+from trainer.latents import LatentSettings
+from trainer.models import ModelSettings
+from trainer.placement import PlacementSettings
 from trainer.tiny import save_tiny_flux
 
 
@@ -88,3 +93,18 @@ def model_inputs() -> Callable[..., dict[str, torch.Tensor]]:
         }
 
     return make
+
+
+@pytest.fixture(scope="session")
+def load_generation(tiny_fill: Path, tiny_dev: Path) -> Callable[..., GenerationModels]:
+    """Load a tiny model for generation, in float32, with settings of its latents and LoRAs on it."""
+    folders = {"fill": tiny_fill, "dev": tiny_dev}
+
+    def load(
+        kind: str = "fill", adapters: tuple[Adapter, ...] = (), offload: str = "none", **latents: str
+    ) -> GenerationModels:
+        base = ModelSettings(base=str(folders[kind]), dtype="float32")
+        placing = PlacementSettings(device="cpu", offload=offload)
+        return load_models(base, LatentSettings(**latents), placing, adapters)
+
+    return load
