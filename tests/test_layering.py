@@ -32,15 +32,16 @@ HEAVY = {
     "onnxruntime",
     "rembg",
     "controlnet_aux",
+    "peft",
 }
 """Libraries that take a second or more to import."""
 
-MAY_USE_ANYWHERE = {"pipelines": {"ray"}, "trainer": {"torch", "torchvision", "transformers", "diffusers"}}
+MAY_USE_ANYWHERE = {"pipelines": {"ray"}, "trainer": {"torch", "torchvision", "transformers", "diffusers", "peft"}}
 """Heavy libraries that a package may import at module level."""
 
 MAY_USE_INSIDE_FUNCTIONS = {
     "graph200k": {"datasets"},  # hf_features, for those who have it
-    "annotators": HEAVY - {"ray", "datasets"},
+    "annotators": HEAVY - {"ray", "datasets", "peft"},
     "pipelines": {"ray"},
     "sampler": {"torch"},
     "trainer": HEAVY - {"ray"},

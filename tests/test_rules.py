@@ -93,7 +93,13 @@ def test_modules_are_named_for_what_is_in_them() -> None:
 
 @pytest.mark.parametrize(
     ("module", "config"),
-    [("pipelines.annotate.config", "AnnotateConfig"), ("pipelines.annotate.options", "Options")],
+    [
+        ("pipelines.annotate.config", "AnnotateConfig"),
+        ("pipelines.annotate.options", "Options"),
+        ("trainer.cache", "CacheSettings"),
+        ("trainer.latents", "LatentSettings"),
+        ("trainer.lora", "LoraSettings"),
+    ],
 )
 def test_every_option_is_read_somewhere(module: str, config: str) -> None:
     found = importlib.import_module(module)
