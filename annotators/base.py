@@ -111,6 +111,7 @@ class Annotator(ABC):
     weights: ClassVar[tuple[str, ...]] = ()
     """Weight files it loads, by their names in :data:`annotators.weights.WEIGHTS`."""
     resources: ClassVar[Resources] = Resources()
+    """Of an annotator at full size; what one takes is in ``needs``."""
 
     @abstractmethod
     def load(self, weights_folder: Path) -> AnnotateFunction:
@@ -125,6 +126,11 @@ class Annotator(ABC):
     def outputs(cls) -> tuple[str, ...]:
         """Return the node types and facts it makes."""
         return (*cls.produces, *cls.states)
+
+    @property
+    def needs(self) -> Resources:
+        """Return what one worker of it takes."""
+        return self.resources
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -158,5 +164,5 @@ class Annotator(ABC):
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:16]
 
 
-ANNOTATORS: Registry[Annotator] = Registry("annotator", package="annotators")
+ANNOTATORS: Registry[type[Annotator]] = Registry("annotator", package="annotators")
 """All annotators by name. Families are the modules of this package."""

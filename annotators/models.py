@@ -62,6 +62,9 @@ class LocalModel:
     """Where it lies, on every machine that loads it. It says nothing about the pixels and goes into no provenance."""
     digest: str
     """Hash of the names and contents of its files, in hex."""
+    tiny: bool = False
+    """Whether it is a tiny model with random weights, which a machine that lacks it makes
+    (:mod:`annotators.tiny`)."""
 
 
 def read_models() -> dict[str, ModelId]:
@@ -80,7 +83,7 @@ MODELS: Mapping[str, ModelId] = read_models()
 """Every model of the preset `paper` by name."""
 
 
-def local_model(name: str, folder: Path) -> LocalModel:
+def local_model(name: str, folder: Path, *, tiny: bool = False) -> LocalModel:
     """Return the model in ``folder``, which takes the place of the one called ``name``.
 
     All its files are read once, about 1 s a GB.
@@ -103,7 +106,7 @@ def local_model(name: str, folder: Path) -> LocalModel:
     digest = hashlib.sha256()
     for path in files:
         digest.update(f"{path.relative_to(folder).as_posix()}\0{_sha256(path)}\n".encode())
-    return LocalModel(name, folder, digest.hexdigest())
+    return LocalModel(name, folder, digest.hexdigest(), tiny)
 
 
 def resolve(name: str, local: LocalModel | None = None) -> Path:

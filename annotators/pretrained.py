@@ -5,16 +5,20 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from annotators.base import Annotator
+from annotators.base import Annotator, Resources
 from annotators.models import MODELS, LocalModel, resolve
+from annotators.tiny.base import make_tiny_model
 from graph200k.errors import MissingWeightsError, PlanError
 
 if TYPE_CHECKING:
     import torch
+
+_TINY_MB = 250
+"""Resident memory a tiny model, its share of the libraries included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +37,10 @@ class PretrainedAnnotator(Annotator):
 
     @property
     def model(self) -> str:
-        """Return the model's id on the Hub, or the last part of the path of the user's folder."""
-        return MODELS[self.pretrained].id if self.local is None else f"local:{self.local.folder.name}"
+        """Return the model's id on the Hub, ``local:`` and the name of the user's folder, or ``tiny:`` and its name."""
+        if self.local is None:
+            return MODELS[self.pretrained].id
+        return f"{'tiny' if self.local.tiny else 'local'}:{self.local.folder.name}"
 
     @property
     def revision(self) -> str:
@@ -46,8 +52,16 @@ class PretrainedAnnotator(Annotator):
         """Return id and revision, or the hash of the user's folder."""
         return f"{self.model}@{self.revision}" if self.local is None else self.local.digest
 
+    @property
+    def needs(self) -> Resources:
+        """Return the resources of its class; a tiny model takes little beside the libraries."""
+        own = self.resources
+        return own if self.local is None or not self.local.tiny else replace(own, cheap=True, memory_mb=_TINY_MB)
+
     def folder(self) -> Path:
-        """Return the folder with the model's files, fetched if need be; see :func:`annotators.models.resolve`."""
+        """Return the folder with the model's files, fetched or made if need be; see :mod:`annotators.models`."""
+        if self.local is not None and self.local.tiny:
+            make_tiny_model(self.pretrained, self.local.folder)
         return resolve(self.pretrained, self.local)
 
 

@@ -70,7 +70,7 @@ def annotate(
         list[str] | None, typer.Argument(help="Anything `ingest` takes; ingested first. None: what --data holds.")
     ] = None,
     data: Data = None,
-    preset: Annotated[str | None, typer.Option(help="Which annotators: default or paper.")] = None,
+    preset: Annotated[str | None, typer.Option(help="Which annotators: default, paper or smoke.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file with settings and parameters.")] = None,
     model: Annotated[
         list[str] | None, typer.Option(help="NAME=PATH: a folder in place of a model (`graph200k models` names them).")

@@ -12,8 +12,8 @@ from graph200k.errors import UnknownNameError
 T = TypeVar("T")
 
 
-class Registry(Mapping[str, type[T]]):
-    """Map names to the classes registered under them; families are found by listing a package.
+class Registry(Mapping[str, T]):
+    """Map names to the classes or functions registered under them; families are found by listing a package.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class Registry(Mapping[str, type[T]]):
 
     Examples
     --------
-    >>> shapes: Registry[object] = Registry("shape")
+    >>> shapes: Registry[type] = Registry("shape")
     >>> @shapes.register("square")
     ... class Square: ...
     >>> shapes["square"].__name__
@@ -38,16 +38,16 @@ class Registry(Mapping[str, type[T]]):
     def __init__(self, kind: str, package: str | None = None) -> None:
         self._kind = kind
         self._package = package
-        self._classes: dict[str, type[T]] = {}
+        self._entries: dict[str, T] = {}
 
-    def register(self, name: str) -> Callable[[type[T]], type[T]]:
-        """Return a class decorator that registers under ``name``; a name taken twice raises ``ValueError``."""
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that registers under ``name``; a name taken twice raises ``ValueError``."""
 
-        def add(cls: type[T]) -> type[T]:
-            if name in self._classes:
-                raise ValueError(f"{self._kind} {name!r} is registered twice: {self._classes[name]} and {cls}")
-            self._classes[name] = cls
-            return cls
+        def add(entry: T) -> T:
+            if name in self._entries:
+                raise ValueError(f"{self._kind} {name!r} is registered twice: {self._entries[name]} and {entry}")
+            self._entries[name] = entry
+            return entry
 
         return add
 
@@ -58,21 +58,21 @@ class Registry(Mapping[str, type[T]]):
         for module in sorted(pkgutil.iter_modules(package.__path__), key=lambda found: found.name):
             importlib.import_module(f"{package.__name__}.{module.name}")
 
-    def __getitem__(self, name: str) -> type[T]:
+    def __getitem__(self, name: str) -> T:
         self._discover()
         try:
-            return self._classes[name]
+            return self._entries[name]
         except KeyError:
-            raise UnknownNameError(self._kind, name, self._classes) from None
+            raise UnknownNameError(self._kind, name, self._entries) from None
 
     def __contains__(self, name: object) -> bool:
         self._discover()
-        return name in self._classes
+        return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
         self._discover()
-        return iter(self._classes)
+        return iter(self._entries)
 
     def __len__(self) -> int:
         self._discover()
-        return len(self._classes)
+        return len(self._entries)

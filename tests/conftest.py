@@ -46,3 +46,9 @@ def weights_folder() -> Path:
         # A skipped test of real weights in CI would be a promise nobody checks.
         pytest.fail(reason) if "CI" in os.environ else pytest.skip(reason)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder in which all tests of a session make the tiny models of the preset `smoke`, each once."""
+    return tmp_path_factory.mktemp("tiny")

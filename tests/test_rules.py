@@ -96,6 +96,7 @@ def test_modules_are_named_for_what_is_in_them() -> None:
     [
         ("pipelines.annotate.config", "AnnotateConfig"),
         ("pipelines.annotate.options", "Options"),
+        ("sampler.instructions", "InstructionConfig"),
         ("trainer.cache", "CacheSettings"),
         ("trainer.latents", "LatentSettings"),
         ("trainer.lora", "LoraSettings"),

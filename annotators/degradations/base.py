@@ -47,7 +47,7 @@ class Degradation(ABC):
         """Return the degraded image (uint8, H×W×3, RGB, as ``image``), a pure function of both arguments."""
 
 
-degradations: Registry[Degradation] = Registry("degradation", package="annotators.degradations")
+degradations: Registry[type[Degradation]] = Registry("degradation", package="annotators.degradations")
 """All degradations by name. Families are the modules of this package."""
 
 

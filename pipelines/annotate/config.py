@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,19 @@ from pydantic import BaseModel, ConfigDict
 from annotators.base import ANNOTATORS, Annotator
 from annotators.models import MODELS, LocalModel, ModelId, local_model
 from annotators.pretrained import PretrainedAnnotator
+from annotators.tiny.base import tiny_model
 from annotators.weights import WEIGHTS, find
 from graph200k.errors import MissingWeightsError, PlanError, UnknownNameError
 
 logger = logging.getLogger(__name__)
 
-PRESETS: Mapping[str, tuple[str, ...]] = {
+_NAMED: dict[str, tuple[str, ...]] = {
     "default": ("canny", "mlsd", "hed", "foreground", "openpose"),
     # One worker of each fits on one GPU: their shares of it add up to less than 1.
     "paper": (
         "canny",
         "mlsd_network",
-        "hed",
+        "hed_network",
         "foreground",
         "segmentation",
         "depth",
@@ -33,7 +34,28 @@ PRESETS: Mapping[str, tuple[str, ...]] = {
         "sam2_mask",
     ),
 }
+
+SMOKE = "smoke"
+"""The preset that tries the wiring: what `paper` runs, on tiny models with random weights (:mod:`annotators.tiny`)."""
+
+PRESETS: Mapping[str, tuple[str, ...]] = _NAMED | {SMOKE: _NAMED["paper"]}
 """Annotators of each preset."""
+
+SMOKE_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
+    "hed_network": {"short_side": 64},
+    "mlsd_network": {"short_side": 64},
+    "normal": {"steps": 1, "processing_resolution": 64},
+    "openpose_body": {"short_side": 64},
+    # A network with random weights thinks little of its masks: all are taken.
+    "sam2_mask": {
+        "short_side": 128,
+        "points_per_side": 3,
+        "pred_iou_thresh": -1e9,
+        "stability_score_thresh": -1.0,
+        "nms_thresh": 1.0,
+    },
+}
+"""Parameters in the preset `smoke`, by annotator, over its defaults: it takes a moment and finds something."""
 
 
 class AnnotateConfig(BaseModel):
@@ -84,8 +106,8 @@ def choose_annotators(config: AnnotateConfig, only: Iterable[str] | None, weight
     only
         Names of annotators, or of node types they make.
     weights
-        Folder of weight files. An annotator of the preset whose file is not there is left out with one line in the log;
-        one that was asked for by name raises.
+        Folder of weight files, where the tiny models of the preset `smoke` are made too. An annotator of the preset
+        whose file is not there is left out with one line in the log; one that was asked for by name raises.
 
     Raises
     ------
@@ -97,10 +119,15 @@ def choose_annotators(config: AnnotateConfig, only: Iterable[str] | None, weight
         For parameters that an annotator does not have.
     """
     preset = _preset(config.preset)
+    names = [_maker_of(name, preset) for name in (preset if only is None else only)]
     local = _local_models(config.models)
+    parameters: Mapping[str, Mapping[str, Any]] = config.annotators
+    if config.preset == SMOKE:
+        local = _tiny_models(names, local, weights) | local
+        parameters = {name: {**SMOKE_PARAMETERS.get(name, {}), **parameters.get(name, {})} for name in names}
     chosen = []
-    for name in preset if only is None else only:
-        annotator = _make(_maker_of(name, preset), config.annotators, local)
+    for name in names:
+        annotator = _make(name, parameters, local)
         missing = [file for file in annotator.weights if find(file, weights) is None]
         if not missing:
             chosen.append(annotator)
@@ -129,7 +156,7 @@ def preset_models(preset: str) -> dict[str, tuple[ModelId, list[str]]]:
         For a preset that does not exist.
     """
     found: dict[str, tuple[ModelId, list[str]]] = {}
-    for name in _preset(preset):
+    for name in _preset(preset) if preset != SMOKE else ():
         cls = ANNOTATORS[name]
         if issubclass(cls, PretrainedAnnotator):
             found.setdefault(cls.pretrained, (MODELS[cls.pretrained], []))[1].append(name)
@@ -144,6 +171,13 @@ def _preset(name: str) -> tuple[str, ...]:
 
 def _local_models(folders: Mapping[str, Path]) -> dict[str, LocalModel]:
     return {name: local_model(name, folder.expanduser().absolute()) for name, folder in folders.items()}
+
+
+def _tiny_models(names: Iterable[str], given: Container[str], cache: Path) -> dict[str, LocalModel]:
+    """Return tiny models for annotators, made if need be, but for those models that are ``given``."""
+    classes = [ANNOTATORS[name] for name in names]
+    wanted = {cls.pretrained for cls in classes if issubclass(cls, PretrainedAnnotator)}
+    return {name: tiny_model(name, cache) for name in sorted(wanted) if name not in given}
 
 
 def _maker_of(name: str, preset: Iterable[str]) -> str:

@@ -33,12 +33,12 @@ class Stage:
     @property
     def gpus(self) -> float:
         """Return the GPUs a worker takes."""
-        return 0.0 if self.on_cpu else sum(annotator.resources.gpus for annotator in self.annotators)
+        return 0.0 if self.on_cpu else sum(annotator.needs.gpus for annotator in self.annotators)
 
     @property
     def memory_mb(self) -> int:
         """Return the memory a worker takes, in MiB, its interpreter included."""
-        return 200 + sum(annotator.resources.memory_mb for annotator in self.annotators)
+        return 200 + sum(annotator.needs.memory_mb for annotator in self.annotators)
 
 
 def dependency_graph(annotators: Iterable[Annotator]) -> nx.DiGraph:
@@ -65,14 +65,26 @@ def dependency_graph(annotators: Iterable[Annotator]) -> nx.DiGraph:
 
 
 def plan_stages(graph: nx.DiGraph, *, on_cpu: bool = False) -> list[Stage]:
-    """Cut the graph into stages: topological generations, within which all cheap annotators share one stage."""
+    """Cut the graph into stages: topological generations, within which all cheap annotators share one stage.
+
+    Those that take a share of a GPU have a stage each, so that tiny models try the stages of large ones.
+    """
+
+    def shares(annotator: Annotator) -> bool:
+        return annotator.needs.cheap and (on_cpu or not annotator.needs.gpus)
+
     stages = []
     for generation in nx.topological_generations(graph):
         members = [graph.nodes[name]["annotator"] for name in sorted(generation)]
-        cheap = tuple(annotator for annotator in members if annotator.resources.cheap)
+        cheap = tuple(annotator for annotator in members if shares(annotator))
         stages += [Stage(cheap, on_cpu)] if cheap else []
-        stages += [Stage((annotator,), on_cpu) for annotator in members if not annotator.resources.cheap]
+        stages += [Stage((annotator,), on_cpu) for annotator in members if not shares(annotator)]
     return stages
+
+
+def all_cheap(annotators: Iterable[Annotator]) -> bool:
+    """Return whether no annotator needs a GPU that a CPU could not stand in for at once."""
+    return all(annotator.needs.cheap or not annotator.needs.gpus for annotator in annotators)
 
 
 def fingerprints(graph: nx.DiGraph) -> dict[str, str]:

@@ -22,6 +22,7 @@ from pipelines.annotate.engine import Cluster, Pool, run_units, size_pools
 from pipelines.annotate.plan import (
     Request,
     ShardWork,
+    all_cheap,
     dependency_graph,
     fingerprints,
     plan_stages,
@@ -131,8 +132,14 @@ def make_plan(
     for number in list_shards(folder):
         index = read_table(folder, index_path(number), INDEX_SCHEMA, ["key", "node", "annotator", "fingerprint"])
         work.append(shard_work(number, index, graph, prints, failures, request))
-    pools = [] if cluster is None else size_pools(plan_stages(graph, on_cpu=on_cpu), cluster, workers)
+    pools = [] if cluster is None else _pools(graph, cluster, workers, on_cpu=on_cpu)
     return Plan(graph, prints, pools, work)
+
+
+def _pools(graph: nx.DiGraph, cluster: Cluster, workers: int | None, *, on_cpu: bool) -> list[Pool]:
+    # Tiny models need no leave to run on a machine without a GPU.
+    tiny = not cluster.gpus and all_cheap(annotator for _, annotator in graph.nodes(data="annotator"))
+    return size_pools(plan_stages(graph, on_cpu=on_cpu or tiny), cluster, workers)
 
 
 def annotate(

@@ -131,7 +131,7 @@ class _UnitOfWork:
             return failed(*verdict)
         seed = derive_seed(self.config.seed, key, annotator.name)
         started = time.perf_counter()
-        with self.ledger.attempt(key, annotator.name, annotator.resources.time_limit_s):
+        with self.ledger.attempt(key, annotator.name, annotator.needs.time_limit_s):
             try:
                 missing = self._load_inputs(annotator, key, images)
                 if missing:

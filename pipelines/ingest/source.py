@@ -197,7 +197,7 @@ class Source(ABC):
         """
 
 
-SOURCES: Registry[Source] = Registry("kind of source", "pipelines.ingest.sources")
+SOURCES: Registry[type[Source]] = Registry("kind of source", "pipelines.ingest.sources")
 """The kinds of source, one module each."""
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from annotators.depth import Depth, depth_map, load_depth_network
 from annotators.models import local_model
-from support.tiny_models import save_depth_model
+from annotators.tiny.depth import save_depth_model
 
 
 def test_nearest_pixel_is_white_and_farthest_black_whatever_the_scale() -> None:

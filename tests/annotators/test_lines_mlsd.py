@@ -4,7 +4,7 @@ import numpy as np
 
 from annotators.lines_mlsd import Mlsd
 from annotators.models import local_model
-from support.tiny_models import save_mlsd
+from annotators.tiny.controlnet_aux import save_mlsd
 
 NOISE = np.random.default_rng(0).integers(0, 256, (128, 200, 3), dtype=np.uint8)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from annotators.models import local_model
 from annotators.normals import Normal, normal_map
-from support.tiny_models import save_marigold
+from annotators.tiny.marigold import save_marigold
 
 
 def test_camera_is_blue_left_is_red_up_is_green() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from annotators.models import local_model
 from annotators.openpose_body import OpenposeBody, load_detector
-from support.tiny_models import save_openpose
+from annotators.tiny.controlnet_aux import save_openpose
 
 NOISE = np.random.default_rng(0).integers(0, 256, (128, 192, 3), dtype=np.uint8)
 JOINTS = np.array([[255, 0, 0], [255, 85, 0], [255, 170, 0], [255, 255, 0], [170, 255, 0], [85, 255, 0], [0, 255, 0],

@@ -16,20 +16,31 @@ import torch
 from annotators.base import ANNOTATORS, AnnotateFunction
 from annotators.models import MODELS, local_model
 from annotators.pretrained import PretrainedAnnotator, loading
+from annotators.tiny.controlnet_aux import save_hed, save_mlsd, save_openpose
+from annotators.tiny.depth import save_depth_model
+from annotators.tiny.marigold import save_marigold
+from annotators.tiny.sam2 import save_sam2
 from graph200k.catalogue import GRAPH200K
 from graph200k.errors import MissingWeightsError, PlanError
-from support import tiny_models
+from support.tiny_models import save_segformer
 
 CASES: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
-    "depth": (tiny_models.save_depth_model, {}),
-    "segmentation": (tiny_models.save_segformer, {}),
-    "normal": (tiny_models.save_marigold, {"steps": 2, "processing_resolution": 64}),
+    "depth": (save_depth_model, {}),
+    "segmentation": (save_segformer, {}),
+    "normal": (save_marigold, {"steps": 2, "processing_resolution": 64}),
     "sam2_mask": (
-        tiny_models.save_sam2,
-        {"points_per_side": 4, "pred_iou_thresh": -9.0, "stability_score_thresh": -1.0, "nms_thresh": 1.0},
+        save_sam2,
+        {
+            "short_side": 128,
+            "points_per_side": 4,
+            "pred_iou_thresh": -9.0,
+            "stability_score_thresh": -1.0,
+            "nms_thresh": 1.0,
+        },
     ),
-    "mlsd_network": (tiny_models.save_mlsd, {"short_side": 64}),
-    "openpose_body": (tiny_models.save_openpose, {"short_side": 64}),
+    "hed_network": (save_hed, {"short_side": 64}),
+    "mlsd_network": (save_mlsd, {"short_side": 64}),
+    "openpose_body": (save_openpose, {"short_side": 64}),
 }
 """How the model of each annotator is made, and parameters under which it takes a moment."""
 

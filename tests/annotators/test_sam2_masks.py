@@ -6,7 +6,7 @@ import pytest
 from annotators.models import local_model
 from annotators.palette import region_palette
 from annotators.sam2_masks import Sam2Mask
-from support.tiny_models import save_sam2
+from annotators.tiny.sam2 import save_sam2
 
 NOISE = np.random.default_rng(0).integers(0, 256, (96, 128, 3), dtype=np.uint8)
 ALL = {"pred_iou_thresh": -9.0, "stability_score_thresh": -1.0, "nms_thresh": 1.0}

@@ -7,8 +7,9 @@ import pytest
 from annotators.models import local_model
 from annotators.palette import ADE20K
 from annotators.segmentation import Segmentation, load_segmentation_network
+from annotators.tiny.segmentation import save_upernet
 from graph200k.errors import MissingWeightsError
-from support.tiny_models import save_mask2former, save_segformer, save_upernet
+from support.tiny_models import save_mask2former, save_segformer
 
 NOISE = np.random.default_rng(0).integers(0, 256, (600, 700, 3), dtype=np.uint8)
 

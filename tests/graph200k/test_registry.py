@@ -12,7 +12,7 @@ from graph200k.registry import Registry
 
 
 def test_what_is_registered_is_found_in_order() -> None:
-    shapes: Registry[object] = Registry("shape")
+    shapes: Registry[type] = Registry("shape")
 
     @shapes.register("square")
     class Square: ...
@@ -25,14 +25,14 @@ def test_what_is_registered_is_found_in_order() -> None:
 
 
 def test_a_name_taken_twice_is_refused() -> None:
-    shapes: Registry[object] = Registry("shape")
+    shapes: Registry[type] = Registry("shape")
     shapes.register("square")(int)
     with pytest.raises(ValueError, match="shape 'square' is registered twice"):
         shapes.register("square")(float)
 
 
 def test_an_unknown_name_offers_the_closest() -> None:
-    shapes: Registry[object] = Registry("shape")
+    shapes: Registry[type] = Registry("shape")
     shapes.register("square")(int)
     with pytest.raises(UnknownNameError, match=r"unknown shape 'sqare'; did you mean square\?"):
         shapes["sqare"]

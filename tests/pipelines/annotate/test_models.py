@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from annotators.models import local_model
+from annotators.tiny.depth import save_depth_model
 from graph200k.dataset import Dataset
 from graph200k.errors import MissingWeightsError, PlanError
 from graph200k.session import write_session
@@ -18,7 +19,6 @@ from pipelines.annotate.plan import Request
 from pipelines.annotate.run import annotate, make_plan
 from support.datasets import make_dataset
 from support.running import assert_clean
-from support.tiny_models import save_depth_model
 
 
 def test_a_local_model_annotates_and_its_provenance_holds_no_path(tmp_path: Path, ray_session: Cluster) -> None:

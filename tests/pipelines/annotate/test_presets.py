@@ -4,9 +4,21 @@ import pytest
 
 from annotators.base import ANNOTATORS
 from annotators.models import MODELS, local_model
+from annotators.tiny.depth import save_depth_model
 from graph200k.errors import MissingWeightsError, PlanError, UnknownNameError
-from pipelines.annotate.config import PRESETS, AnnotateConfig, choose_annotators, preset_models, read_config
-from support.tiny_models import save_depth_model
+from graph200k.storage import Folder
+from pipelines.annotate.config import (
+    PRESETS,
+    SMOKE_PARAMETERS,
+    AnnotateConfig,
+    choose_annotators,
+    preset_models,
+    read_config,
+)
+from pipelines.annotate.engine import Cluster
+from pipelines.annotate.plan import Request
+from pipelines.annotate.run import make_plan
+from support.datasets import make_dataset
 
 
 def chosen(tmp_path: Path, *only: str, **settings: object) -> list[str]:
@@ -21,7 +33,38 @@ def test_a_node_type_is_made_by_the_annotator_of_the_preset(tmp_path: Path) -> N
 
 
 def test_paper_has_all_its_annotators_but_those_whose_weight_files_are_missing(tmp_path: Path) -> None:
-    assert set(PRESETS["paper"]) - set(chosen(tmp_path, preset="paper")) == {"hed", "foreground"}
+    assert set(PRESETS["paper"]) - set(chosen(tmp_path, preset="paper")) == {"foreground"}
+
+
+def test_smoke_is_paper_on_tiny_models(tmp_path: Path, tiny: Path) -> None:
+    made = choose_annotators(read_config(None, preset="smoke"), ["depth", "mlsd", "sam2_mask"], tiny)
+    assert [annotator.model for annotator in made] == ["tiny:depth", "tiny:mlsd", "tiny:sam2"]
+    assert PRESETS["smoke"] == PRESETS["paper"]
+    assert set(SMOKE_PARAMETERS) <= set(PRESETS["smoke"])
+
+
+def test_in_smoke_too_settings_stand_over_those_of_the_preset(tiny: Path, tmp_path: Path) -> None:
+    folder = save_depth_model(tmp_path / "model")
+    config = read_config(
+        None, preset="smoke", models={"depth": str(folder)}, annotators={"sam2_mask": {"points_per_side": 2}}
+    )
+    depth, masks = choose_annotators(config, ["depth", "sam2_mask"], tiny)
+    assert depth.model == "local:model"
+    assert masks.parameters == SMOKE_PARAMETERS["sam2_mask"] | {"points_per_side": 2}
+
+
+def test_smoke_needs_no_leave_to_run_without_a_gpu_and_tries_the_stages_of_one(tmp_path: Path, tiny: Path) -> None:
+    data = tmp_path / "data"
+    make_dataset(data, 1)
+    annotators = choose_annotators(read_config(None, preset="smoke"), ["canny", "depth", "mlsd"], tiny)
+    folder = Folder(str(data))
+    (pool,) = make_plan(folder, annotators, Cluster(cpus=2, gpus=0, memory_mb=4000), Request(), None).pools
+    assert pool.stage.name == "canny+depth+mlsd_network"
+    assert (pool.workers, pool.stage.gpus) == (2, 0)
+    pools = make_plan(folder, annotators, Cluster(cpus=2, gpus=1, memory_mb=4000), Request(), None).pools
+    assert [(pool.stage.name, pool.stage.gpus) for pool in pools] == [
+        (name, ANNOTATORS[name].resources.gpus) for name in ("canny", "depth", "mlsd_network")
+    ]
 
 
 def test_one_worker_of_each_annotator_of_a_preset_fits_on_one_gpu() -> None:
@@ -30,7 +73,7 @@ def test_one_worker_of_each_annotator_of_a_preset_fits_on_one_gpu() -> None:
 
 
 def test_models_of_a_preset_are_those_that_its_annotators_load() -> None:
-    assert preset_models("default") == {}
+    assert preset_models("default") == preset_models("smoke") == {}
     found = preset_models("paper")
     assert found["sam2"] == (MODELS["sam2"], ["sam2_mask"])
     assert set(found) == set(MODELS)
