@@ -22,6 +22,13 @@ def show_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
 
 
+def show_json_lines(values: Iterable[Any]) -> None:
+    """Print each value as JSON on a line of its own, as soon as it is there."""
+    for value in values:
+        sys.stdout.write(json.dumps(value, default=str) + "\n")
+        sys.stdout.flush()
+
+
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print a table; columns whose cells are numbers are set to the right."""
     table = Table(title=title, title_justify="left", title_style="bold")

@@ -117,6 +117,10 @@ class Dataset:
         info = RecordInfo.from_json(self.read(members[-1], int(self.shard_numbers[row])))
         return Record(info, members, int(self.shard_numbers[row]))
 
+    def info(self, row: int) -> RecordInfo:
+        """Return the JSON of the record at ``row``."""
+        return RecordInfo.from_json(self.read(self.member(row, JSON_NODE), int(self.shard_numbers[row])))
+
     def members(self, row: int) -> tuple[Member, ...]:
         """Return the members of the record at ``row``, in the order of the tar, JSON last.
 

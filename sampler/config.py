@@ -59,8 +59,8 @@ class DatasetShare(_Settings):
     """Share of the samples that come from it, relative to the others'."""
     weights: TaskWeights = TaskWeights()
     """How often its tasks are drawn."""
-    held_out: tuple[str, ...] = ()
-    """Names of tasks that are kept for evaluation and never drawn."""
+    held_out: tuple[str, ...] | None = None
+    """Names of tasks that are kept for evaluation and never drawn; by default those of the dataset's catalogue."""
 
 
 class SamplerConfig(_Settings):
