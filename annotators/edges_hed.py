@@ -48,7 +48,7 @@ class Hed(Annotator):
 
     def load(self, weights_folder: Path) -> AnnotateFunction:
         """Return the function that draws HED edges; the weights are converted on first use."""
-        detector = _load_detector(convert_weights(load_path("hed_bsds500", weights_folder)))
+        detector = load_detector(convert_weights(load_path("hed_bsds500", weights_folder)))
 
         def annotate(images: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Annotation]:
             return [Annotation("hed", soft_edges(images["target"], detector, short_side=self.short_side))]
@@ -73,7 +73,7 @@ class HedNetwork(PretrainedAnnotator):
         """Return the function that draws HED edges."""
         folder = self.folder()
         with loading(self.pretrained, folder):
-            detector = _load_detector(folder).to(placement()[0])
+            detector = load_detector(folder).to(placement()[0])
 
         def annotate(images: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Annotation]:
             return [Annotation("hed", soft_edges(images["target"], detector, short_side=self.short_side))]
@@ -172,7 +172,8 @@ def _kernel_and_bias(file: Mapping[str, np.ndarray], layer: str) -> tuple[np.nda
     return np.transpose(file[f"{layer}/vars/0"], (3, 2, 0, 1)), np.array(file[f"{layer}/vars/1"])
 
 
-def _load_detector(folder: Path) -> HEDdetector:
+def load_detector(folder: Path) -> HEDdetector:
+    """Return the detector with the weights in ``folder``."""
     with warnings.catch_warnings():
         # The package imports all of its 17 detectors, which warn of libraries that HED never uses.
         warnings.simplefilter("ignore")

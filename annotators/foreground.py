@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,8 +37,8 @@ class Foreground(Annotator):
         return annotate
 
 
-def open_session(model: str, path: Path) -> BaseSession:
-    """Return a rembg session on the model file at ``path``, on one CPU thread.
+def open_session(model: str, path: Path, providers: Sequence[str] = ("CPUExecutionProvider",)) -> BaseSession:
+    """Return a rembg session on the model file at ``path``, on one CPU thread or a GPU.
 
     rembg finds its files through environment variables and downloads what it does not find. A session class that
     answers with a path does neither. The first import of rembg on a machine compiles for about 45 s (numba); later ones
@@ -50,6 +50,8 @@ def open_session(model: str, path: Path) -> BaseSession:
         rembg's name of the model.
     path
         The ONNX file.
+    providers
+        What of ONNX Runtime may run it, the best first.
     """
     import onnxruntime
     from rembg.sessions import sessions
@@ -60,7 +62,7 @@ def open_session(model: str, path: Path) -> BaseSession:
     options = onnxruntime.SessionOptions()
     # One fixed thread count, for the last bits of what comes out depend on it; 0 would mean all cores.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return local(model, options, providers=["CPUExecutionProvider"])
+    return local(model, options, providers=list(providers))
 
 
 def foreground_matte(image: np.ndarray, session: BaseSession) -> np.ndarray:

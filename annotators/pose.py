@@ -35,6 +35,7 @@ class OpenPose(Annotator):
 
     name = "openpose"
     produces = ("openpose",)
+    version = 2
     weights = ("blazepose_detector", "blazepose_landmarks_full")
     resources = Resources(memory_mb=400, time_limit_s=60.0)
 
@@ -83,7 +84,7 @@ def load_network(path: Path) -> Network:
     exits = [detail["index"] for detail in interpreter.get_output_details()]
 
     def run(seen: np.ndarray) -> list[np.ndarray]:
-        interpreter.set_tensor(entry, seen[None].astype(np.float32))
+        interpreter.set_tensor(entry, seen[None].astype(np.float32, copy=False))
         interpreter.invoke()
         return [interpreter.get_tensor(index)[0] for index in exits]
 
@@ -94,7 +95,7 @@ def find_people(image: np.ndarray, detector: Network, anchors: np.ndarray, min_s
     """Return the region of each person in an RGB image (uint8, H×W×3), the surest first."""
     frame = whole_image(*image.shape[:2])
     seen = frame.crop(image, pose_detection.SIZE, cv2.BORDER_CONSTANT)
-    offsets, logits = detector(seen / 127.5 - 1)
+    offsets, logits = detector(seen / np.float32(127.5) - 1)
     found = pose_detection.merge(pose_detection.decode(logits[:, 0], offsets, anchors, min_score))
     aligned = [frame.to_image(detection.points[:2]) for detection in found]
     return [region_of_person(centre, top) for centre, top in aligned]
@@ -112,7 +113,7 @@ def find_landmarks(image: np.ndarray, region: Region, network: Network) -> Landm
 
 
 def _look(image: np.ndarray, region: Region, network: Network) -> Landmarks:
-    values, score, _, heatmap, _ = network(region.crop(image, pose_landmarks.SIZE) / 255)
+    values, score, _, heatmap, _ = network(region.crop(image, pose_landmarks.SIZE) / np.float32(255))
     seen = pose_landmarks.decode(values, float(score[0]), heatmap)
     return Landmarks(seen.score, region.to_image(seen.points), seen.certainty, region.to_image(seen.alignment))
 

@@ -66,15 +66,12 @@ def decode(logits: np.ndarray, offsets: np.ndarray, anchors: np.ndarray, min_sco
     """
     scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -_MAX_LOGIT, _MAX_LOGIT)))
     # Stable, so that equal scores keep the anchors' order everywhere.
-    order = [index for index in np.argsort(-scores, kind="stable") if scores[index] >= min_score]
-    return [_decode_one(float(scores[index]), offsets[index].astype(np.float64), anchors[index]) for index in order]
-
-
-def _decode_one(score: float, offsets: np.ndarray, anchor: np.ndarray) -> Detection:
-    centre = offsets[:2] / SIZE + anchor
-    half = offsets[2:4] / SIZE / 2
-    points = offsets[4:].reshape(4, 2) / SIZE + anchor
-    return Detection(score, np.concatenate([centre - half, centre + half]), points)
+    order = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores >= min_score)]
+    offsets, anchors = offsets[order].astype(np.float64) / SIZE, anchors[order]
+    centres, halves = offsets[:, :2] + anchors, offsets[:, 2:4] / 2
+    boxes = np.hstack([centres - halves, centres + halves])
+    points = offsets[:, 4:].reshape(-1, 4, 2) + anchors[:, None]
+    return [Detection(*found) for found in zip(scores[order].tolist(), boxes, points, strict=True)]
 
 
 def merge(detections: list[Detection], max_overlap: float = 0.3) -> list[Detection]:

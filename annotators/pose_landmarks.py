@@ -26,9 +26,9 @@ OPENPOSE_JOINTS = (
 )  # fmt: skip
 """The 18 joints of OpenPose's COCO model, in its order; left and right are the person's own."""
 
-_SOURCES = ((0,), (11, 12), (12,), (14,), (16,), (11,), (13,), (15,), (24,), (26,), (28,), (23,), (25,), (27,),
-            (5,), (2,), (8,), (7,))  # fmt: skip
-"""BlazePose's landmarks whose mean is each of :data:`OPENPOSE_JOINTS`."""
+_SOURCES = np.array([(0, 0), (11, 12), (12, 12), (14, 14), (16, 16), (11, 11), (13, 13), (15, 15), (24, 24), (26, 26),
+                     (28, 28), (23, 23), (25, 25), (27, 27), (5, 5), (2, 2), (8, 8), (7, 7)])  # fmt: skip
+"""The two landmarks of BlazePose, often one twice, whose mean is each of :data:`OPENPOSE_JOINTS`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +73,18 @@ def refine(points: np.ndarray, heatmap: np.ndarray) -> np.ndarray:
     heatmap
         H×W×N logits.
     """
-    rows, columns = heatmap.shape[:2]
-    refined = points.copy()
-    for index, (x, y) in enumerate(points):
-        column, row = int(x * columns), int(y * rows)
-        if not (0 <= column < columns and 0 <= row < rows):
-            continue
-        top, left = max(row - _HEATMAP_REACH, 0), max(column - _HEATMAP_REACH, 0)
-        heat = _sigmoid(heatmap[top : row + _HEATMAP_REACH + 1, left : column + _HEATMAP_REACH + 1, index])
-        if heat.max() >= _MIN_HEAT:
-            centre = np.array([heat.sum(axis=0) @ np.arange(heat.shape[1]), heat.sum(axis=1) @ np.arange(len(heat))])
-            refined[index] = (centre / heat.sum() + (left, top)) / (columns, rows)
-    return refined
+    rows, columns, _ = heatmap.shape
+    column, row = (points * (columns, rows)).astype(int).T
+    reach = np.arange(-_HEATMAP_REACH, _HEATMAP_REACH + 1)
+    y, x = row[:, None, None] + reach[:, None], column[:, None, None] + reach
+    inside = (y >= 0) & (y < rows) & (x >= 0) & (x < columns)
+    logits = heatmap[y.clip(0, rows - 1), x.clip(0, columns - 1), np.arange(len(points))[:, None, None]]
+    heat = np.where(inside, _sigmoid(logits), 0)
+    # A landmark out of the region has no cell of its own, though its neighbours may have heat.
+    hot = inside[:, _HEATMAP_REACH, _HEATMAP_REACH] & (heat.max(axis=(1, 2)) >= _MIN_HEAT)
+    total = np.where(hot, heat.sum(axis=(1, 2)), 1)
+    centre = np.column_stack([(heat * x).sum(axis=(1, 2)), (heat * y).sum(axis=(1, 2))]) / total[:, None]
+    return np.where(hot[:, None], centre / (columns, rows), points)
 
 
 def openpose_joints(points: np.ndarray, certainty: np.ndarray, min_certainty: float) -> np.ndarray:
@@ -92,8 +92,8 @@ def openpose_joints(points: np.ndarray, certainty: np.ndarray, min_certainty: fl
 
     The neck is the middle of the shoulders and needs both.
     """
-    joints = np.stack([points[list(sources)].mean(axis=0) for sources in _SOURCES])
-    sure = np.array([certainty[list(sources)].min() >= min_certainty for sources in _SOURCES])
+    sure = certainty[_SOURCES].min(axis=1) >= min_certainty
+    joints = points[_SOURCES].mean(axis=1)
     return np.where(sure[:, None], joints, np.nan)
 
 

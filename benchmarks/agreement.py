@@ -2,7 +2,8 @@
 
 Run ``python -m benchmarks.agreement RECORDS_FOLDER``: one folder a record, with ``target.jpg`` and annotations named
 for their node types (``canny.png``, ``hed.jpg``, ``foreground_mask.png``). Of the preset `default`, what the folder has
-and whose weights are there is compared; about 5 s a record. ``make bench`` does not run this.
+and whose weights are there is compared; about 5 s a record. ``--ours FOLDER`` names a folder of the same kind with maps
+made before, on a machine with GPUs say, and compares those. ``make bench`` does not run this.
 """
 
 from __future__ import annotations
@@ -28,10 +29,14 @@ from pipelines.ingest.failure import RefusedError
 from pipelines.ingest.names import parse_annotation
 
 Scores = dict[str, float]
+Ours = Callable[[Path, list[str]], dict[str, np.ndarray]]
+"""From a record's folder and the node types wanted to our maps (uint8) of those that we have."""
 
 EDGE_TOLERANCES_PX = (0, 1, 2)
 JOINT_TOLERANCES = (0.025, 0.05, 0.1)
 """In shares of the short side of the image."""
+
+NEAR_NORMAL_DEGREES = 11.25
 
 _JOINT_BRIGHTNESS = 200
 """Joints are drawn at full brightness, limbs at 60 % of it (153)."""
@@ -43,20 +48,43 @@ def main() -> None:
     """Compare and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.agreement", description=__doc__)
     parser.add_argument("records", type=Path, help="folder with one folder a record")
-    found = compare(parser.parse_args().records)
-    print("\n".join(table(found)) if found else "nothing to compare: no annotation of the preset `default` was found")
+    parser.add_argument("--ours", type=Path, help="such a folder with our maps; without it they are made here")
+    chosen = parser.parse_args()
+    found = compare(chosen.records, maker() if chosen.ours is None else reader(chosen.ours))
+    print("\n".join(table(found)) if found else "nothing to compare: no annotation that can be measured was found")
 
 
-def compare(records: Path) -> dict[tuple[str, int], list[Scores]]:
-    """Return the scores of each record that has an annotation, by node type and short side in pixels."""
-    functions = {node: load(node) for node in _available()}
+def compare(records: Path, ours_of: Ours) -> dict[tuple[str, int], list[Scores]]:
+    """Return the scores of each annotation of which there is one of ours, by node type and short side in pixels."""
     found: dict[tuple[str, int], list[Scores]] = defaultdict(list)
-    for target, others in read_records(records):
-        for node, theirs in sorted(others.items()):
-            if node in functions:
-                (made,) = functions[node]({"target": target}, np.random.default_rng(0))
-                found[node, min(theirs.shape[:2])].append(MEASURES[node](resize_to(made.image, theirs), theirs))
+    for record in sorted(target.parent for target in records.glob("*/target.*")):
+        theirs = read_annotations(record)
+        for node, ours in ours_of(record, sorted(theirs)).items():
+            scores = MEASURES[node](resize_to(ours, theirs[node]), theirs[node])
+            found[node, min(theirs[node].shape[:2])].append(scores)
     return dict(found)
+
+
+def maker() -> Ours:
+    """Return the function that annotates a record's target."""
+    functions = {node: load(node) for node in _available()}
+
+    def make(record: Path, nodes: list[str]) -> dict[str, np.ndarray]:
+        (path, *_) = sorted(record.glob("target.*"))
+        target, rng = read_photograph(path.read_bytes()), np.random.default_rng(0)
+        return {node: functions[node]({"target": target}, rng)[0].image for node in nodes if node in functions}
+
+    return make
+
+
+def reader(folder: Path) -> Ours:
+    """Return the function that reads what was made of a record before."""
+
+    def read(record: Path, nodes: list[str]) -> dict[str, np.ndarray]:
+        made = read_annotations(folder / record.name)
+        return {node: made[node] for node in nodes if node in made}
+
+    return read
 
 
 def _available() -> Iterator[str]:
@@ -74,18 +102,17 @@ def load(node: str) -> AnnotateFunction:
     return ANNOTATORS[name]().load(default_weights_folder(os.environ))
 
 
-def read_records(folder: Path) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    """Yield the target and the annotations by node type (each uint8) of every record in a folder."""
-    for target in sorted(folder.glob("*/target.*")):
-        found = {}
-        for path in sorted(target.parent.iterdir()):
-            try:
-                node, variant, _ = parse_annotation(path.stem)
-                if variant is None and node in MEASURES:
-                    found[node] = read_map(path.read_bytes(), channels=GRAPH200K[node].channels)
-            except (RefusedError, Graph200KError):
-                continue  # not an annotation, such as text.json
-        yield read_photograph(target.read_bytes()), found
+def read_annotations(record: Path) -> dict[str, np.ndarray]:
+    """Return the annotations in a record's folder that can be measured (each uint8), by node type; none without one."""
+    found = {}
+    for path in sorted(record.iterdir()) if record.is_dir() else ():
+        try:
+            node, variant, _ = parse_annotation(path.stem)
+            if variant is None and node in MEASURES:
+                found[node] = read_map(path.read_bytes(), channels=GRAPH200K[node].channels)
+        except (RefusedError, Graph200KError):
+            continue  # not an annotation, such as text.json
+    return found
 
 
 def resize_to(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
@@ -98,8 +125,8 @@ def edge_f1(ours: np.ndarray, theirs: np.ndarray, tolerance_px: int) -> float:
 
     Examples
     --------
-    >>> edge = np.eye(8, dtype=bool)
-    >>> edge_f1(edge, np.roll(edge, 1, axis=1), 0), edge_f1(edge, np.roll(edge, 1, axis=1), 1)
+    >>> one, other = np.eye(8, dtype=bool), np.eye(8, k=1, dtype=bool)
+    >>> edge_f1(one, other, 0), edge_f1(one, other, 1)
     (0.0, 1.0)
     """
     if not ours.any() or not theirs.any():
@@ -134,6 +161,56 @@ def measure_matte(ours: np.ndarray, theirs: np.ndarray) -> Scores:
     union = (one | other).sum()
     error = np.abs(ours.astype(np.float64) - theirs).mean() / 255
     return {"IoU": float((one & other).sum() / union) if union else 1.0, "MAE": float(error)}
+
+
+def measure_depth(ours: np.ndarray, theirs: np.ndarray) -> Scores:
+    """Return how far ours is from theirs when scale, or scale and shift, do not matter.
+
+    The first is the root of Eigen's scale-invariant error of the logarithms; grey levels count from 1, as 0 has none.
+    The second is the root mean square error of 0 to 1 after the scale and shift that suit ours best: maps stretched
+    image by image know neither.
+
+    References
+    ----------
+    D. Eigen et al., "Depth Map Prediction from a Single Image using a Multi-Scale Deep Network", 2014, equation 1;
+    R. Ranftl et al., "Towards Robust Monocular Depth Estimation", 2020, equation 3.
+
+    Examples
+    --------
+    >>> ours = np.array([[1, 3], [7, 15]], np.uint8)
+    >>> {name: abs(round(error, 6)) for name, error in measure_depth(ours, ours * 2 + 1).items()}
+    {'scale-invariant log error': 0.0, 'error at best scale and shift': 0.0}
+    """
+    one, other = (depth.ravel().astype(np.float64) for depth in (ours, theirs))
+    apart = np.log1p(one) - np.log1p(other)
+    line = np.column_stack([one, np.ones_like(one)])
+    left = line @ np.linalg.lstsq(line, other, rcond=None)[0] - other
+    return {
+        "scale-invariant log error": float(apart.std()),
+        "error at best scale and shift": float(np.sqrt(np.mean(left**2)) / 255),
+    }
+
+
+def measure_normals(ours: np.ndarray, theirs: np.ndarray) -> Scores:
+    """Return the mean angle between the normals in degrees, and the share of them that are within 11.25°.
+
+    Examples
+    --------
+    >>> left, front = (np.full((2, 2, 3), colour, np.uint8) for colour in ((255, 128, 128), (128, 128, 255)))
+    >>> round(measure_normals(left, front)["mean angle, °"], 1)
+    89.5
+    """
+    cosine = np.clip((_unit_vectors(ours) * _unit_vectors(theirs)).sum(axis=2), -1, 1)
+    degrees = np.degrees(np.arccos(cosine))
+    return {
+        "mean angle, °": float(degrees.mean()),
+        f"within {NEAR_NORMAL_DEGREES}°": float((degrees <= NEAR_NORMAL_DEGREES).mean()),
+    }
+
+
+def _unit_vectors(colours: np.ndarray) -> np.ndarray:
+    vectors = colours / 127.5 - 1
+    return vectors / np.linalg.norm(vectors, axis=2, keepdims=True)  # never 0: no level is the middle
 
 
 def measure_pose(ours: np.ndarray, theirs: np.ndarray) -> Scores:
@@ -186,6 +263,8 @@ MEASURES: Mapping[str, Callable[[np.ndarray, np.ndarray], Scores]] = {
     "mlsd": measure_edges,
     "hed": measure_soft_edges,
     "foreground": measure_matte,
+    "depth": measure_depth,
+    "normal": measure_normals,
     "openpose": measure_pose,
 }
 """By node type: from our map and theirs, of one size, to scores."""

@@ -1,7 +1,8 @@
 """The 50 node types of Graph200K: the one place where a kind of image is described.
 
 Codec, storage, look of empty maps, Hub column and the edges of the schema graph all derive from these entries. To add
-a node type, add one entry here and register the code that makes it under the same name (paper, Sec. 3.1 and 3.2).
+a node type, add one entry here and register the code that makes it under the same name (paper, Sec. 3.1 and 3.2). The
+node types of other datasets stand in :mod:`graph200k.catalogues`.
 """
 
 from __future__ import annotations
@@ -44,6 +45,17 @@ class Codec(StrEnum):
     """Lossless, for maps whose pixel values are labels."""
 
 
+class Pixels(StrEnum):
+    """What the pixels of an image mean, and so how it may be resized."""
+
+    TONES = "tones"
+    """Light: neighbours are averaged."""
+    REGIONS = "regions"
+    """Colours are names of regions: a mixture of two would name a third, so the nearest pixel is taken."""
+    LINES = "lines"
+    """Bright lines of a pixel's width on black: averaged, then brightened by as much as averaging dims a line."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NodeType:
     """One kind of image that a record can have."""
@@ -56,6 +68,8 @@ class NodeType:
     """Encoding of the stored image."""
     channels: int = 3
     """3 for RGB, 1 for a single-channel map."""
+    pixels: Pixels = Pixels.TONES
+    """What the pixels mean when the image is resized."""
     storage: Storage = Storage.STORED
     """Stored, derived or online."""
     roles: tuple[str, ...] = ("",)
@@ -72,6 +86,8 @@ class NodeType:
     """Starts of the ``combine`` edges into this node: conditions that may stand before it."""
     excludes: frozenset[str] = frozenset()
     """Conditions that no task generating this node may use."""
+    is_alone: bool = True
+    """Whether a task may begin with this node; if not, another condition must stand before it."""
     hub_name: str | None = None
     """Column of the public Graph200K release, with ``{variant}`` and ``{role}`` where it has them."""
     aliases: tuple[str, ...] = ()
@@ -81,14 +97,24 @@ class NodeType:
 class Catalogue(Mapping[str, NodeType]):
     """An ordered set of node types; the position of a type is its bit in availability masks.
 
+    Parameters
+    ----------
+    name
+        What ``dataset.json`` calls it.
+    entries
+        The node types; the one named ``target`` is the image in the middle of a record.
+    held_out
+        Names of tasks that are kept out of training by default, for evaluation on unseen tasks.
+
     Raises
     ------
     ValueError
         If a name occurs twice, an entry names an unknown node type, or there are more than 64 entries.
     """
 
-    def __init__(self, name: str, entries: Iterable[NodeType]) -> None:
+    def __init__(self, name: str, entries: Iterable[NodeType], held_out: Iterable[str] = ()) -> None:
         self.name = name
+        self.held_out = tuple(held_out)
         self._entries: dict[str, NodeType] = {}
         for entry in entries:
             if entry.name in self._entries:
@@ -155,6 +181,7 @@ def _condition(
     after_reference: bool = True,
     codec: Codec = Codec.PNG,
     channels: int = 3,
+    pixels: Pixels = Pixels.TONES,
     storage: Storage = Storage.STORED,
     roles: tuple[str, ...] = ("",),
     derived_from: tuple[str, ...] = (),
@@ -167,6 +194,7 @@ def _condition(
         meta_task=MetaTask.CONDITIONAL_GENERATION,
         codec=codec,
         channels=channels,
+        pixels=pixels,
         storage=storage,
         roles=roles,
         derived_from=derived_from,
@@ -235,14 +263,14 @@ GRAPH200K = Catalogue(
             generated_from=_TARGET,
             hub_name="ref",
         ),
-        _condition("canny", dense=True, channels=1, hub_name="canny"),
+        _condition("canny", dense=True, channels=1, pixels=Pixels.LINES, hub_name="canny"),
         _condition("hed", dense=True, codec=Codec.JPEG, channels=1, hub_name="hed"),
-        _condition("mlsd", dense=True, channels=1, hub_name="mlsd"),
-        _condition("segmentation", dense=True, hub_name="uniformer"),
+        _condition("mlsd", dense=True, channels=1, pixels=Pixels.LINES, hub_name="mlsd"),
+        _condition("segmentation", dense=True, pixels=Pixels.REGIONS, hub_name="uniformer"),
         _condition("depth", dense=True, codec=Codec.JPEG, channels=1, hub_name="depth"),
         _condition("normal", dense=True, codec=Codec.JPEG, hub_name="normal"),
         _condition("openpose", dense=True, hub_name="openpose"),
-        _condition("sam2_mask", dense=True, hub_name="sam2_mask"),
+        _condition("sam2_mask", dense=True, pixels=Pixels.REGIONS, hub_name="sam2_mask"),
         _condition(
             "foreground",
             styles=False,
@@ -253,8 +281,8 @@ GRAPH200K = Catalogue(
             aliases=("foreground_mask", "matte"),
         ),
         _condition("background", styles=False, storage=Storage.DERIVED, derived_from=("foreground",)),
-        _condition("bbox", hub_name="qwen_2_5_bounding_box"),
-        _condition("mask", hub_name="qwen_2_5_mask"),
+        _condition("bbox", pixels=Pixels.REGIONS, hub_name="qwen_2_5_bounding_box"),
+        _condition("mask", pixels=Pixels.REGIONS, hub_name="qwen_2_5_mask"),
         _style("instant_style", "InstantStyle_{role}_{variant}"),
         # Redux does not keep the subject, so a subject reference says nothing about its result.
         _style("redux_style", "ReduxStyle_{role}_{variant}", excludes=_REFERENCE),

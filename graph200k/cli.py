@@ -134,24 +134,31 @@ def graph(
 ) -> None:
     """Show the schema graph, or what a dataset has of it. --json prints networkx node-link JSON."""
     from graph200k import reports
+    from graph200k.catalogue import GRAPH200K
     from graph200k.dataset import Dataset
     from graph200k.schema import schema_graph
 
     where = _existing(data)
-    counts = Dataset(where).node_counts() if where else None
-    reports.show_graph(schema_graph(), counts, png=png, as_json=as_json)
+    dataset = Dataset(where) if where else None
+    graph = schema_graph(dataset.catalogue if dataset else GRAPH200K)
+    reports.show_graph(graph, dataset.node_counts() if dataset else None, png=png, as_json=as_json)
 
 
 @app.command()
 def tasks(data: Data = None, as_json: AsJson = False) -> None:
-    """List the 134 tasks, with how many records can serve each. --json: [{name, path, meta_task, records}]."""
+    """List the 134 tasks, or those of another dataset, with how many records can serve each.
+
+    --json: [{name, path, meta_task, records}].
+    """
     from graph200k import reports
+    from graph200k.catalogue import GRAPH200K
     from graph200k.dataset import Dataset
-    from graph200k.schema import graph200k_tasks
+    from graph200k.schema import catalogue_tasks
 
     where = _existing(data)
-    found = graph200k_tasks()
-    reports.show_tasks(found, Dataset(where).task_counts(found) if where else None, as_json=as_json)
+    dataset = Dataset(where) if where else None
+    found = catalogue_tasks(dataset.catalogue if dataset else GRAPH200K)
+    reports.show_tasks(found, dataset.task_counts(found) if dataset else None, as_json=as_json)
 
 
 @app.command("sample-tasks")

@@ -60,6 +60,31 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
+SCALED_DECODE_MARGIN = 1.3
+"""How much larger than wanted a scaled decode must be, on each side, so that what is left of the loss is not seen.
+
+`python -m benchmarks cells` compares scaled with full decoding, both resized by bicubic averaging.
+"""
+
+
+def decode_scale(size: tuple[int, int], wanted: tuple[float, float]) -> int:
+    """Return by how much a JPEG of ``size`` may be reduced while it is decoded: 1, 2, 4 or 8.
+
+    Parameters
+    ----------
+    size
+        Height and width of the JPEG.
+    wanted
+        Height and width that the image is going to be resized to.
+
+    Examples
+    --------
+    >>> [decode_scale((1024, 1024), (side, side)) for side in (192, 384, 512)]
+    [4, 2, 1]
+    """
+    room = min(have / max(1.0, want) for have, want in zip(size, wanted, strict=True)) / SCALED_DECODE_MARGIN
+    return next(scale for scale in (8, 4, 2, 1) if scale <= room or scale == 1)
+
 
 def encode_image(image: np.ndarray, codec: Codec) -> bytes:
     """Return ``image`` (uint8, H×W or H×W×3 RGB) as JPEG quality 95 4:4:4, or as PNG.
@@ -81,8 +106,20 @@ def encode_image(image: np.ndarray, codec: Codec) -> bytes:
     return buffer.getvalue()
 
 
-def decode_image(data: bytes, *, channels: int, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
+def decode_image(data: bytes, *, channels: int, scale: int = 1, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
     """Return a shard member as uint8: H×W for ``channels=1``, else H×W×3 RGB.
+
+    Parameters
+    ----------
+    data
+        A JPEG or PNG.
+    channels
+        1 or 3.
+    scale
+        2, 4 or 8 decode a JPEG (whose sides are no shorter than that) at a half, a quarter or an eighth of its size,
+        sides rounded up, by a smaller inverse DCT; see :func:`decode_scale`. A PNG is always decoded in full.
+    limits
+        What it may cost.
 
     Raises
     ------
@@ -90,6 +127,10 @@ def decode_image(data: bytes, *, channels: int, limits: Limits = DEFAULT_LIMITS)
         If the bytes are not a whole JPEG or PNG within the limits.
     """
     picture = _open(data, limits, formats=("JPEG", "PNG"))
+    if scale > 1:
+        with _pillow_errors(picture):
+            # Pillow takes the smallest size that is no smaller than this on either side; PNG ignores it.
+            picture.draft(None, (max(1, picture.width // scale), max(1, picture.height // scale)))
     return np.asarray(_load(picture).convert("L" if channels == 1 else "RGB"))
 
 

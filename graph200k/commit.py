@@ -178,7 +178,7 @@ def _write(
     try:
         with folder.writer(f"{PARTS}/{name}.tar") as file, ShardWriter(file) as shard:
             for draft in drafts:
-                info = _merge_info(draft, old, readers)
+                info = _merge_info(draft, old, readers, catalogue)
                 sources.append((info.origin.name, bytes.fromhex(info.origin.sha256)[:16]))
                 for member, data in _contents(draft, info, old, readers, catalogue):
                     offset = shard.add(member_name(*_name(member), catalogue), data)
@@ -214,7 +214,9 @@ def _name(member: Member) -> MemberName:
     return member.key, member.node, member.variant, member.role
 
 
-def _merge_info(draft: _Draft, old: IO[bytes] | None, readers: dict[str, PartReader]) -> RecordInfo:
+def _merge_info(
+    draft: _Draft, old: IO[bytes] | None, readers: dict[str, PartReader], catalogue: Catalogue
+) -> RecordInfo:
     """Return the record's JSON with the provenance of exactly the members it will have, and the facts of those."""
     have = {*draft.old, *draft.new}
     if JSON_ID in draft.new:
@@ -232,7 +234,7 @@ def _merge_info(draft: _Draft, old: IO[bytes] | None, readers: dict[str, PartRea
     for key in kept:
         if key[0] in FACTS and key not in have:
             info = without_fact(info, key[0])
-    return info.with_annotations(found for key, found in kept.items() if key in have)
+    return info.with_annotations((found for key, found in kept.items() if key in have), catalogue)
 
 
 def _old_info(file: IO[bytes] | None, member: Member) -> RecordInfo:
@@ -248,7 +250,7 @@ def _read(file: IO[bytes] | None, member: Member) -> bytes:
     data = file.read(member.size)
     if len(data) != member.size:
         raise DatasetError(
-            f"{member_name(*_name(member))} lies beyond the end of its shard; "
+            f"{member.node} of {member.key!r} lies beyond the end of its shard; "
             "run `graph200k verify --repair`, then go on"
         )
     return data

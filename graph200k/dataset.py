@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import logging
-import sys
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,15 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from graph200k.catalogue import GRAPH200K, Storage
+from graph200k.catalogue import Catalogue, Storage
+from graph200k.catalogues import find_catalogue
 from graph200k.codecs import decode_image
 from graph200k.commit import index_path, pending_commits, shard_path
-from graph200k.derive import cut_out
+from graph200k.derive import MATTE, cut_out, matte_node
 from graph200k.errors import DatasetError, MemberNotFoundError, UnknownNameError
-from graph200k.index import INDEX_SCHEMA, RECORDS_SCHEMA, read_table, table_members
+from graph200k.index import INDEX_SCHEMA, RECORDS_SCHEMA, read_table
 from graph200k.manifest import Manifest, read_manifest
 from graph200k.record import JSON_NODE, Member, RecordInfo, content_hash, parse_member_name
 from graph200k.records import RECORDS
+from graph200k.shard_index import ShardIndex
 from graph200k.shards import shard_name
 from graph200k.storage import Folder
 
@@ -74,7 +75,7 @@ class Dataset:
     def __init__(self, data: str) -> None:
         self.folder = Folder(data)
         self.manifest: Manifest = read_manifest(self.folder)
-        self.catalogue = GRAPH200K
+        self.catalogue: Catalogue = find_catalogue(self.manifest.catalogue)
         table = read_table(self.folder, RECORDS, RECORDS_SCHEMA, ["key", "shard", "available", "width", "height"])
         self.keys: Sequence[str] = _Keys(table.column("key"))
         self.availability: np.ndarray = _values(table, "available", np.uint64)
@@ -83,7 +84,7 @@ class Dataset:
         """int32, the shard of each record."""
         self.sizes: np.ndarray = np.stack([_values(table, side, np.int32) for side in ("width", "height")], axis=1)
         """int32, width and height of each target."""
-        self._indexes: OrderedDict[int, _ShardIndex] = OrderedDict()
+        self._indexes: OrderedDict[int, ShardIndex] = OrderedDict()
         self._unsettled = frozenset(pending_commits(self.folder))
         if self._unsettled:
             logger.warning(
@@ -118,7 +119,7 @@ class Dataset:
 
     def info(self, row: int) -> RecordInfo:
         """Return the JSON of the record at ``row``."""
-        return RecordInfo.from_json(self.read(self._find(row, JSON_NODE, None, ""), int(self.shard_numbers[row])))
+        return RecordInfo.from_json(self.read(self.member(row, JSON_NODE), int(self.shard_numbers[row])))
 
     def members(self, row: int) -> tuple[Member, ...]:
         """Return the members of the record at ``row``, in the order of the tar, JSON last.
@@ -130,6 +131,32 @@ class Dataset:
         """
         index, position = self._place(row)
         return index.members(position)
+
+    def member(self, row: int, node: str, variant: int | None = None, role: str = "") -> Member:
+        """Return where one stored image of the record at ``row`` lies; the first variant if ``variant`` is None.
+
+        Raises
+        ------
+        MemberNotFoundError
+            If the record has no such image.
+        """
+        index, position = self._place(row)
+        member = index.find(position, node, variant, role)
+        if member is not None:
+            return member
+        online = self.catalogue[node].storage is Storage.ONLINE
+        wanted = ".".join(part for part in (node, "" if variant is None else str(variant), role) if part)
+        have = ", ".join(dict.fromkeys(found.node for found in index.members(position) if found.node != JSON_NODE))
+        hint = "; it is drawn online when sampled" if online else f"; it has {have}"
+        raise MemberNotFoundError(f"record {self.keys[row]!r} has no stored {wanted}{hint}")
+
+    def variants(self, row: int, node: str) -> list[int]:
+        """Return the numbers of the variants of ``node`` whose images are all there and usable, ascending.
+
+        The record at ``row`` may have others that lack one half of a pair; a node type without variants gives [].
+        """
+        index, position = self._place(row)
+        return index.variants(position, node, frozenset(self.catalogue[node].roles))
 
     def image(self, key: str, node: str, variant: int | None = None, role: str = "") -> np.ndarray:
         """Return one image of a record, uint8: H×W×3 RGB, or H×W for a single-channel map.
@@ -154,12 +181,11 @@ class Dataset:
             For a node type or key that does not exist.
         """
         entry = self.catalogue[node]
-        if node in ("foreground", "background") and role == "":
-            target, matte = self.image(key, "target"), self.image(key, "foreground", role="matte")
-            return cut_out(target, matte, keep=node)
+        if role == "" and (matte := matte_node(entry)):
+            return cut_out(self.image(key, "target"), self.image(key, matte, role=MATTE), keep=node)
         role = role or (entry.roles[-1] if len(entry.roles) > 1 else "")
         row = self.row(key)
-        member = self._find(row, node, variant, role)
+        member = self.member(row, node, variant, role)
         return decode_image(self.read(member, int(self.shard_numbers[row])), channels=entry.channels)
 
     def read(self, member: Member, shard: int) -> bytes:
@@ -250,18 +276,7 @@ class Dataset:
         order: np.ndarray = pc.sort_indices(self.keys.column).to_numpy()
         return order
 
-    def _find(self, row: int, node: str, variant: int | None, role: str) -> Member:
-        index, position = self._place(row)
-        member = index.find(position, node, variant, role)
-        if member is not None:
-            return member
-        online = self.catalogue[node].storage is Storage.ONLINE
-        wanted = ".".join(part for part in (node, "" if variant is None else str(variant), role) if part)
-        have = ", ".join(dict.fromkeys(found.node for found in index.members(position) if found.node != JSON_NODE))
-        hint = "; it is drawn online when sampled" if online else f"; it has {have}"
-        raise MemberNotFoundError(f"record {self.keys[row]!r} has no stored {wanted}{hint}")
-
-    def _place(self, row: int) -> tuple[_ShardIndex, int]:
+    def _place(self, row: int) -> tuple[ShardIndex, int]:
         """Return the index of a record's shard, and the record's position in it."""
         shard = self.shard_numbers[row]  # a numpy scalar: with an int, searchsorted would convert the whole array
         index, position = self._index(int(shard)), row - int(np.searchsorted(self.shard_numbers, shard))
@@ -272,12 +287,12 @@ class Dataset:
             )
         return index, position
 
-    def _index(self, shard: int) -> _ShardIndex:
+    def _index(self, shard: int) -> ShardIndex:
         if shard in self._indexes:
             self._indexes.move_to_end(shard)
             return self._indexes[shard]
         table = read_table(self.folder, index_path(shard), INDEX_SCHEMA).combine_chunks()
-        self._indexes[shard] = _ShardIndex.of(table)
+        self._indexes[shard] = ShardIndex.of(table)
         if len(self._indexes) > _CACHED_SHARDS:
             self._indexes.popitem(last=False)
         return self._indexes[shard]
@@ -287,48 +302,6 @@ def _values(table: pa.Table, column: str, dtype: type[np.generic]) -> np.ndarray
     """Return a column without nulls as numpy values; ``to_numpy`` would import pandas, 0.2 s and 60 MB."""
     chunk = table.column(column).combine_chunks()
     return np.frombuffer(chunk.buffers()[1], dtype)[chunk.offset : chunk.offset + len(chunk)]
-
-
-@dataclass(frozen=True, slots=True)
-class _ShardIndex:
-    """A shard's index as one Arrow table (Member objects for all rows would take four times the memory)."""
-
-    table: pa.Table
-    ends: np.ndarray
-    """Row after the last member of each record."""
-    nodes: list[str]
-    variants: list[int | None]
-    roles: list[str]
-
-    @classmethod
-    def of(cls, table: pa.Table) -> _ShardIndex:
-        keys = table.column("key").combine_chunks()
-        import pyarrow.compute as pc  # not at the top: opening a dataset needs none of its 9 MB
-
-        ends = np.asarray(pc.run_end_encode(keys).run_ends.to_pylist(), np.int64)
-        # Interned, three lists of 35,000 names are pointers to a few dozen strings.
-        named = [[sys.intern(name) for name in table.column(column).to_pylist()] for column in ("node", "role")]
-        return cls(table, ends, named[0], table.column("variant").to_pylist(), named[1])
-
-    def __len__(self) -> int:
-        return len(self.ends)
-
-    def key(self, position: int) -> str:
-        return str(self.table.column("key")[int(self.ends[position]) - 1])
-
-    def members(self, position: int) -> tuple[Member, ...]:
-        start, end = self._rows(position)
-        return tuple(table_members(self.table.slice(start, end - start)))
-
-    def find(self, position: int, node: str, variant: int | None, role: str) -> Member | None:
-        """Return the member with these names, the first variant if ``variant`` is None."""
-        for row in range(*self._rows(position)):
-            if self.nodes[row] == node and self.roles[row] == role and variant in (None, self.variants[row]):
-                return table_members(self.table.slice(row, 1))[0]
-        return None
-
-    def _rows(self, position: int) -> tuple[int, int]:
-        return int(self.ends[position - 1]) if position else 0, int(self.ends[position])
 
 
 class _Keys(Sequence[str]):

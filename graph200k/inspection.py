@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from graph200k.catalogue import GRAPH200K
+from graph200k.catalogue import GRAPH200K, Catalogue
 from graph200k.codecs import decode_image
-from graph200k.commit import index_path, shard_path
+from graph200k.commit import MemberId, index_path, shard_path
 from graph200k.errors import DatasetError, UnsafeInputError
 from graph200k.facts import makers, pack_makers
 from graph200k.index import INDEX_SCHEMA, read_table, table_members
@@ -28,9 +28,9 @@ class Inspection:
     """What is wrong with the tar as a tar."""
 
 
-def full_name(member: Member) -> str:
+def full_name(member: Member, catalogue: Catalogue = GRAPH200K) -> str:
     """Return a member's file name."""
-    return member_name(member.key, member.node, member.variant, member.role)
+    return member_name(member.key, member.node, member.variant, member.role, catalogue)
 
 
 def read_index(folder: Folder, number: int) -> list[Member]:
@@ -41,7 +41,7 @@ def read_index(folder: Folder, number: int) -> list[Member]:
         return []
 
 
-def inspect_shard(folder: Folder, number: int) -> Inspection:
+def inspect_shard(folder: Folder, number: int, catalogue: Catalogue = GRAPH200K) -> Inspection:
     """Read and decode every member of a shard, one at a time.
 
     A garbled header hides all that follows from a tar reader: members that the index places there and whose hash is
@@ -54,7 +54,8 @@ def inspect_shard(folder: Folder, number: int) -> Inspection:
         found = list(scan_tar(file))
         entries = [entry for entry in found if isinstance(entry, TarEntry)]
         reached = {entry.name for entry in entries}
-        hidden = {full_name(row): row for row in read_index(folder, number) if full_name(row) not in reached}
+        listed = {full_name(row, catalogue): row for row in read_index(folder, number)}
+        hidden = {name: row for name, row in listed.items() if name not in reached}
         entries += [TarEntry(name, row.offset, row.size) for name, row in hidden.items() if row.offset >= 0]
         for entry in sorted(entries, key=lambda entry: entry.offset):
             file.seek(entry.offset)
@@ -62,7 +63,7 @@ def inspect_shard(folder: Folder, number: int) -> Inspection:
             if entry.name in hidden and content_hash(data) != hidden[entry.name].hash:
                 continue
             try:
-                members.append(_member(entry, data, infos))
+                members.append(_member(entry, data, infos, catalogue))
             except UnsafeInputError as error:
                 unsound.append((entry, str(error)))
     errors = [str(error) for error in found if isinstance(error, UnsafeInputError)]
@@ -71,15 +72,15 @@ def inspect_shard(folder: Folder, number: int) -> Inspection:
 
 def whole_records(members: list[Member]) -> list[Member]:
     """Return the members of records that have a target and a JSON, record by record, each name once."""
-    records: dict[str, dict[str, Member]] = {}
+    records: dict[str, dict[MemberId, Member]] = {}
     for member in members:
-        records.setdefault(member.key, {}).setdefault(full_name(member), member)
+        records.setdefault(member.key, {}).setdefault((member.node, member.variant, member.role), member)
     whole = [found for found in records.values() if {"target", JSON_NODE} <= {row.node for row in found.values()}]
     return [member for found in whole for member in found.values()]
 
 
-def _member(entry: TarEntry, data: bytes, infos: dict[str, RecordInfo]) -> Member:
-    key, node, variant, role = parse_member_name(entry.name)
+def _member(entry: TarEntry, data: bytes, infos: dict[str, RecordInfo], catalogue: Catalogue) -> Member:
+    key, node, variant, role = parse_member_name(entry.name, catalogue)
     width = height = 0
     fingerprint = ""
     if node == JSON_NODE:
@@ -89,7 +90,7 @@ def _member(entry: TarEntry, data: bytes, infos: dict[str, RecordInfo]) -> Membe
         infos[key] = info
         fingerprint = pack_makers(makers(info))
     else:
-        height, width = decode_image(data, channels=GRAPH200K[node].channels).shape[:2]
+        height, width = decode_image(data, channels=catalogue[node].channels).shape[:2]
     by = SOURCE if node == "target" else ""
     digest = content_hash(data)
     return Member(

@@ -7,8 +7,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from graph200k.catalogue import GRAPH200K, Catalogue
+from graph200k.catalogues import catalogue_names, find_catalogue
 from graph200k.codecs import parse_json
-from graph200k.errors import DatasetError, UnsafeInputError
+from graph200k.errors import DatasetError, UnknownNameError, UnsafeInputError
 from graph200k.schema import schema_graph, to_node_link
 from graph200k.storage import Folder
 
@@ -49,6 +50,7 @@ class Manifest(_Part):
 
     schema_version: int = SCHEMA_VERSION
     catalogue: str = GRAPH200K.name
+    """Name of its node types: one of :func:`graph200k.catalogues.catalogue_names`."""
     shard_size: int = DEFAULT_SHARD_SIZE
     sources: tuple[Source, ...] = ()
     presets: tuple[str, ...] = ()
@@ -75,7 +77,7 @@ def read_manifest(folder: Folder) -> Manifest:
     Raises
     ------
     DatasetError
-        If the folder holds no dataset, or one of a later schema version.
+        If the folder holds no dataset, one of a later schema version, or one of unknown node types.
     """
     if not folder.exists(MANIFEST):
         raise DatasetError(
@@ -93,9 +95,18 @@ def read_manifest(folder: Folder) -> Manifest:
             f"{SCHEMA_VERSION}; install the release that wrote it"
         )
     try:
-        return Manifest.model_validate(data)
+        manifest = Manifest.model_validate(data)
     except ValueError as error:
         raise DatasetError(f"{folder.shown(MANIFEST)} is damaged: {' '.join(str(error).split())[:200]}") from None
+    try:
+        find_catalogue(manifest.catalogue)
+    except UnknownNameError:
+        raise DatasetError(
+            f"{folder.shown(MANIFEST)} names the catalogue {manifest.catalogue!r}, whose node types this release does "
+            f"not know; it knows {', '.join(catalogue_names())}; install the release that wrote it, or add the module "
+            f"graph200k/catalogues/{manifest.catalogue}.py"
+        ) from None
+    return manifest
 
 
 def write_manifest(folder: Folder, manifest: Manifest) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from graph200k.catalogue import GRAPH200K, Catalogue
 from graph200k.commit import index_path, list_shards, shard_path
 from graph200k.facts import Maker, unpack_makers
 from graph200k.hf_features import feature_spec
@@ -26,7 +27,9 @@ def read_records(folder: Folder) -> pa.Table:
     return read_table(folder, RECORDS, RECORDS_SCHEMA)
 
 
-def write_records(folder: Folder, fresh: Mapping[int, pa.Table], *, trust_rest: bool) -> None:
+def write_records(
+    folder: Folder, fresh: Mapping[int, pa.Table], *, trust_rest: bool, catalogue: Catalogue = GRAPH200K
+) -> None:
     """Write ``records.parquet``: rows of ``fresh`` shards as given, the rest as it was.
 
     Without ``trust_rest`` (after a run that ended badly), the rest is computed from the shards instead.
@@ -40,14 +43,14 @@ def write_records(folder: Folder, fresh: Mapping[int, pa.Table], *, trust_rest: 
         if table is None:
             table = before.filter(pc.equal(before.column("shard"), number)) if trust_rest else None
         if table is None or len(table) == 0:
-            table = records_from_shard(folder, number)
+            table = records_from_shard(folder, number, catalogue)
         tables.append(table)
     table = pa.concat_tables([RECORDS_SCHEMA.empty_table(), *tables]).combine_chunks()
     if not folder.exists(RECORDS) or not table.equals(before):
         write_table(folder, RECORDS, table)
 
 
-def records_from_shard(folder: Folder, number: int) -> pa.Table:
+def records_from_shard(folder: Folder, number: int, catalogue: Catalogue = GRAPH200K) -> pa.Table:
     """Return a sealed shard's rows, from its index and its records' JSON."""
     members = table_members(read_table(folder, index_path(number), INDEX_SCHEMA))
     sources = []
@@ -55,7 +58,7 @@ def records_from_shard(folder: Folder, number: int) -> pa.Table:
         if member.node == JSON_NODE:
             origin = _info(folder, number, member).origin
             sources.append((origin.name, bytes.fromhex(origin.sha256)[:16]))
-    return records_of(number, members, sources)
+    return records_of(number, members, sources, catalogue)
 
 
 def _info(folder: Folder, number: int, member: Member) -> RecordInfo:
@@ -70,7 +73,7 @@ class Summary:
     annotators: tuple[AnnotatorUsed, ...]
 
 
-def summarise(folder: Folder) -> Summary:
+def summarise(folder: Folder, catalogue: Catalogue = GRAPH200K) -> Summary:
     """Return features and annotators in use, from the indexes and one record's JSON for each annotator."""
     kinds: set[tuple[str, int | None, str]] = set()
     used: dict[tuple[str, str], AnnotatorUsed] = {}
@@ -82,7 +85,7 @@ def summarise(folder: Folder) -> Summary:
             for maker in _makers(node, by, fingerprint):
                 if maker.fingerprint and (maker.annotator, maker.fingerprint) not in used:
                     used[maker.annotator, maker.fingerprint] = _annotator(folder, number, maker)
-    return Summary(feature_spec(kinds), tuple(used[name] for name in sorted(used)))
+    return Summary(feature_spec(kinds, catalogue), tuple(used[name] for name in sorted(used)))
 
 
 def _distinct(table: pa.Table, *columns: str) -> list[tuple[Any, ...]]:

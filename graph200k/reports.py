@@ -134,7 +134,7 @@ def show_statistics(found: dict[str, Any], *, as_json: bool) -> None:
         for side in ("width", "height")
     )
     show_line(f"{found['records']} records in {found['shards']} shards, {amount(found['bytes'])}; {sides}")
-    show_line(f"{found['tasks_served']} of 134 tasks can be served")
+    show_line(f"{found['tasks_served']} of {found['tasks']} tasks can be served")
     _show_failures_by_class(found["failures"])
 
 

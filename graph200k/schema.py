@@ -74,6 +74,7 @@ def schema_graph(catalogue: Catalogue = GRAPH200K) -> nx.MultiDiGraph:
             storage=str(entry.storage),
             codec=str(entry.codec),
             excludes=sorted(entry.excludes),
+            **({} if entry.is_alone else {"is_alone": False}),
         )
     for entry in catalogue.values():
         if entry.meta_task != MetaTask.TARGET:
@@ -98,7 +99,8 @@ def enumerate_tasks(graph: nx.MultiDiGraph) -> list[Task]:
     Paths are found by depth-first search from each node, in node order; the cost grows with the number of
     ``combine`` paths (a few dozen here).
     """
-    return [task for start in graph for task in _tasks_from(graph, (start,))]
+    starts = [node for node, attributes in graph.nodes(data=True) if attributes.get("is_alone", True)]
+    return [task for start in starts for task in _tasks_from(graph, (start,))]
 
 
 def _tasks_from(graph: nx.MultiDiGraph, conditions: tuple[str, ...]) -> Iterator[Task]:
@@ -125,14 +127,19 @@ def _meta_task(graph: nx.MultiDiGraph, path: tuple[str, ...]) -> str:
     return generated
 
 
+def catalogue_tasks(catalogue: Catalogue) -> tuple[Task, ...]:
+    """Return the tasks of a dataset's node types, in the order of their first condition."""
+    return graph200k_tasks() if catalogue is GRAPH200K else tuple(enumerate_tasks(schema_graph(catalogue)))
+
+
 @lru_cache(maxsize=1)
 def graph200k_tasks() -> tuple[Task, ...]:
     """Return the 134 tasks of Graph200K."""
     return tuple(enumerate_tasks(schema_graph(GRAPH200K)))
 
 
-def find_task(name: str) -> Task:
-    """Return the Graph200K task with this name (its path joined with commas).
+def find_task(name: str, catalogue: Catalogue = GRAPH200K) -> Task:
+    """Return the task with this name (its path joined with commas).
 
     Raises
     ------
@@ -144,10 +151,11 @@ def find_task(name: str) -> Task:
     >>> find_task("reference,canny,target").conditions
     ('reference', 'canny')
     """
-    for task in graph200k_tasks():
+    tasks = catalogue_tasks(catalogue)
+    for task in tasks:
         if task.name == name:
             return task
-    raise UnknownNameError("task", name, [task.name for task in graph200k_tasks()])
+    raise UnknownNameError("task", name, [task.name for task in tasks])
 
 
 def to_node_link(graph: nx.MultiDiGraph) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from graph200k.catalogue import Catalogue
+from graph200k.catalogues import find_catalogue
 from graph200k.commit import list_shards, roll_forward, seal_shard
 from graph200k.lock import dataset_lock
 from graph200k.manifest import MANIFEST, Manifest, new_manifest, read_manifest, write_manifest
@@ -31,12 +33,23 @@ class Session:
     """Records' rows of the shards sealed so far."""
     _is_settled: bool = False
 
+    @property
+    def catalogue(self) -> Catalogue:
+        """Node types of the dataset."""
+        return find_catalogue(self.manifest.catalogue)
+
     def seal(self, number: int, drop: frozenset[str] = frozenset(), *, rewrite: bool = False) -> None:
         """Seal a shard from its parts; members made by annotators in ``drop`` go, unless a part replaces them.
 
         With ``rewrite`` the tar is written anew even if nothing changes: from its index, as a repair needs it.
         """
-        records = seal_shard(self.folder, number, drop=lambda member: member.annotator in drop, rewrite=rewrite)
+        records = seal_shard(
+            self.folder,
+            number,
+            drop=lambda member: member.annotator in drop,
+            rewrite=rewrite,
+            catalogue=self.catalogue,
+        )
         if records is not None:
             self.sealed[number] = records
 
@@ -49,8 +62,8 @@ class Session:
         """Bring ``records.parquet`` and ``dataset.json`` up to date with the shards; once more costs nothing."""
         if self._is_settled and not self.sealed:
             return
-        write_records(self.folder, self.sealed, trust_rest=not self.found_unfinished)
-        summary = summarise(self.folder)
+        write_records(self.folder, self.sealed, trust_rest=not self.found_unfinished, catalogue=self.catalogue)
+        summary = summarise(self.folder, self.catalogue)
         self.save_manifest(self.manifest.updated(features=summary.features, annotators=summary.annotators))
         self.sealed, self.found_unfinished, self._is_settled = {}, False, True
 

@@ -12,7 +12,7 @@ from graph200k.commit import index_path
 from graph200k.dataset import Dataset
 from graph200k.failures import read_failures
 from graph200k.index import INDEX_SCHEMA, read_table
-from graph200k.schema import graph200k_tasks
+from graph200k.schema import catalogue_tasks
 
 
 def statistics(data: str) -> dict[str, Any]:
@@ -31,12 +31,14 @@ def statistics(data: str) -> dict[str, Any]:
         unusable.update(table.filter(pc.invert(table.column("usable"))).column("node").to_pylist())
     nodes = [node for node in dataset.catalogue if members[node]]
     counts = dataset.node_counts()
-    served = sum(count > 0 for count in dataset.task_counts(graph200k_tasks()))
+    tasks = dataset.task_counts(catalogue_tasks(dataset.catalogue))
     return {
+        "catalogue": dataset.catalogue.name,
         "records": len(dataset),
         "shards": len(shards),
         "bytes": sum(size.values()),
-        "tasks_served": served,
+        "tasks": len(tasks),
+        "tasks_served": sum(count > 0 for count in tasks),
         "nodes": [
             {
                 "node": node,

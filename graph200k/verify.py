@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from graph200k.catalogue import Catalogue
+from graph200k.catalogues import find_catalogue
 from graph200k.commit import INDEX, SHARDS, index_path, numbers_in, pending_commits, shard_path
 from graph200k.errors import DatasetError, Graph200KError
 from graph200k.failures import FAILURES, read_failures
 from graph200k.index import INDEX_SCHEMA, members_table, read_table, table_members, write_table
-from graph200k.inspection import Inspection, full_name, inspect_shard, whole_records
+from graph200k.inspection import full_name, inspect_shard, whole_records
 from graph200k.manifest import read_manifest
 from graph200k.parts import INGEST_PLAN, PARTS, list_parts
 from graph200k.record import JSON_NODE, Member
@@ -48,9 +50,9 @@ def verify(data: str) -> list[Problem]:
         If there is no dataset.
     """
     folder = Folder(data)
-    read_manifest(folder)
-    in_shards = [problem for number in _numbers(folder) for problem in _verify_shard(folder, number)]
-    return [*_unfinished(folder), *in_shards, *_verify_records(folder), *_verify_failures(folder)]
+    catalogue = find_catalogue(read_manifest(folder).catalogue)
+    in_shards = [problem for number in _numbers(folder) for problem in _verify_shard(folder, number, catalogue)]
+    return [*_unfinished(folder), *in_shards, *_verify_records(folder, catalogue), *_verify_failures(folder)]
 
 
 def repair(data: str) -> list[Problem]:
@@ -64,7 +66,7 @@ def repair(data: str) -> list[Problem]:
     found = _unfinished(folder)
     with write_session(data, shard_size=shard_size, is_repair=True) as session:
         session.found_unfinished = True  # so that the tables are computed from the shards
-        found += [*_verify_records(folder), *_verify_failures(folder)]
+        found += [*_verify_records(folder, session.catalogue), *_verify_failures(folder)]
         _remove_damaged_tables(folder)
         for number in _numbers(folder):
             found += _repair_shard(session, number)
@@ -89,7 +91,7 @@ def _unfinished(folder: Folder) -> list[Problem]:
     return problems
 
 
-def _verify_records(folder: Folder) -> list[Problem]:
+def _verify_records(folder: Folder, catalogue: Catalogue) -> list[Problem]:
     """Compare ``records.parquet`` with the shards whose indexes can be read; the others are reported by themselves."""
     try:
         have = list(_rows(read_records(folder)))
@@ -99,7 +101,7 @@ def _verify_records(folder: Folder) -> list[Problem]:
     unknown = set()
     for number in _numbers(folder):
         try:
-            expected += _rows(records_from_shard(folder, number))
+            expected += _rows(records_from_shard(folder, number, catalogue))
         except (Graph200KError, KeyError, StopIteration, ValueError):
             unknown.add(number)
     have = [row for row in have if row[1] not in unknown]
@@ -142,45 +144,46 @@ def _remove_damaged_tables(folder: Folder) -> None:
         folder.move(FAILURES, f"{QUARANTINE}/{FAILURES}")
 
 
-def _verify_shard(folder: Folder, number: int) -> list[Problem]:
+def _verify_shard(folder: Folder, number: int, catalogue: Catalogue) -> list[Problem]:
     if not folder.exists(shard_path(number)):
         return [Problem(shard_name(number), "", "the tar is missing, its index is there")]
-    return _compare(folder, number, inspect_shard(folder, number))[0]
+    return _compare(folder, number, catalogue)[0]
 
 
-def _compare(folder: Folder, number: int, found: Inspection) -> tuple[list[Problem], list[Member]]:
+def _compare(folder: Folder, number: int, catalogue: Catalogue) -> tuple[list[Problem], list[Member]]:
     """Return what is wrong with a shard, and the members of it that are as they should be but for their index."""
-    name = shard_name(number)
+    name, found = shard_name(number), inspect_shard(folder, number, catalogue)
     problems = [Problem(name, "", error) for error in found.errors]
     problems += [Problem(name, entry.name, reason, damaged=True) for entry, reason in found.unsound]
     try:
         index = table_members(read_table(folder, index_path(number), INDEX_SCHEMA))
     except DatasetError as error:
         return [*problems, Problem(name, "", str(error))], found.members
-    expected = {full_name(row): row for row in index}
+    expected = {full_name(row, catalogue): row for row in index}
     sound: list[Member] = []
     for member in found.members:
-        listed = expected.get(full_name(member))
+        member_file = full_name(member, catalogue)
+        listed = expected.get(member_file)
         if listed is None:
-            problems.append(Problem(name, full_name(member), "in the tar, not in the index", damaged=True))
+            problems.append(Problem(name, member_file, "in the tar, not in the index", damaged=True))
         elif member.hash != listed.hash:
             message = "its content is not what the index's hash says"
-            problems.append(Problem(name, full_name(member), message, damaged=True))
+            problems.append(Problem(name, member_file, message, damaged=True))
         else:
             sound.append(member)
-            problems += _differences(name, member, listed)
-    seen = {full_name(member) for member in found.members} | {entry.name for entry, _ in found.unsound}
+            problems += [Problem(name, member_file, difference) for difference in _differences(member, listed)]
+    seen = {full_name(member, catalogue) for member in found.members} | {entry.name for entry, _ in found.unsound}
     problems += [Problem(name, missing, "in the index, not in the tar") for missing in expected if missing not in seen]
     return problems + _order(name, index), sound
 
 
-def _differences(shard: str, member: Member, listed: Member) -> list[Problem]:
+def _differences(member: Member, listed: Member) -> list[str]:
     wrong = [
         f"{field} {getattr(listed, field)!r} instead of {getattr(member, field)!r}"
         for field in ("offset", "size", "width", "height", "annotator", "fingerprint", "usable")
         if getattr(listed, field) != getattr(member, field)
     ]
-    return [Problem(shard, full_name(member), f"the index says {', '.join(wrong)}")] if wrong else []
+    return [f"the index says {', '.join(wrong)}"] if wrong else []
 
 
 def _order(name: str, index: list[Member]) -> list[Problem]:
@@ -203,10 +206,10 @@ def _order(name: str, index: list[Member]) -> list[Problem]:
 def _repair_shard(session: Session, number: int) -> list[Problem]:
     folder = session.folder
     if not folder.exists(shard_path(number)):
-        problems = _verify_shard(folder, number)
+        problems = _verify_shard(folder, number, session.catalogue)
         folder.remove(index_path(number))
         return problems
-    problems, sound = _compare(folder, number, inspect_shard(folder, number))
+    problems, sound = _compare(folder, number, session.catalogue)
     if not problems:
         return []
     kept = whole_records(sound)

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from graph200k.dataset import Dataset
-from graph200k.storage import writing
+from graph200k.storage import Folder
 from sampler.config import DatasetShare, MixConfig
+from sampler.grid import Grid
 from sampler.pool import LeftOut
-from sampler.render import render
+from sampler.render import render_sample
 from sampler.samples import Sample, TaskSampler
 
 logger = logging.getLogger(__name__)
@@ -52,16 +55,22 @@ def sample_tasks(options: SampleOptions) -> Iterator[Sample]:
     Samples that cannot be read give way to others of the same shape, with a line in the log.
     """
     sampler = open_sampler(options.mix, options.data, options.only)
-    if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
     for index in range(options.first, options.first + options.count):
         if options.out is None:
             yield sampler[index]
             continue
         sample, grid = sampler.load(index)
-        with writing(options.out / f"{sample.seed}-{sample.index}.png") as file:
-            render(sample, grid).save(file, "PNG")
+        with Folder(str(options.out)).writer(f"{sample.seed}-{sample.index}.png") as file:
+            picture(sample, grid).save(file, "PNG")
         yield sample
+
+
+def picture(sample: Sample, grid: Grid) -> Image.Image:
+    """Return a sample as a picture for people: the grid with its hole, captions, and the instructions under it."""
+    columns = enumerate(sample.columns, start=1)
+    captions = [f"[IMAGE{number}] {column.node} {column.role}".rstrip() for number, column in columns]
+    said = sample.instructions
+    return render_sample(grid, captions, [("layout", said.layout), ("task", said.task), ("content", said.content)])
 
 
 def explain(left_out: list[LeftOut]) -> list[str]:

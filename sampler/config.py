@@ -19,6 +19,17 @@ class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class InstructionConfig(_Settings):
+    """How often instructions are left out, as the public release trains."""
+
+    drop_prompt: float = Field(default=0.1, ge=0, le=1)
+    """Probability that nothing at all is said."""
+    drop_task: float = Field(default=0.2, ge=0, le=1)
+    """Probability that the task is not said."""
+    drop_content: float = Field(default=0.2, ge=0, le=1)
+    """Probability that the content is not said."""
+
+
 class TaskWeights(_Settings):
     """How often tasks are drawn: groups are drawn first, then a task of the group. What is not named weighs 1."""
 
@@ -48,8 +59,8 @@ class DatasetShare(_Settings):
     """Share of the samples that come from it, relative to the others'."""
     weights: TaskWeights = TaskWeights()
     """How often its tasks are drawn."""
-    held_out: tuple[str, ...] = ()
-    """Names of tasks that are kept for evaluation and never drawn."""
+    held_out: tuple[str, ...] | None = None
+    """Names of tasks that are kept for evaluation and never drawn; by default those of the dataset's catalogue."""
 
 
 class SamplerConfig(_Settings):
@@ -69,12 +80,8 @@ class SamplerConfig(_Settings):
     """Cells of the target's aspect ratio (the nearest of a few), or squares as the public release trains."""
     fit: Literal["crop", "pad", "stretch"] = "crop"
     """What is done to an image of another aspect ratio than its cell."""
-    drop_prompt: float = Field(default=0.1, ge=0, le=1)
-    """Probability that a sample has no instruction at all."""
-    drop_task: float = Field(default=0.2, ge=0, le=1)
-    """Probability that the task instruction is left out."""
-    drop_content: float = Field(default=0.2, ge=0, le=1)
-    """Probability that the content instruction is left out."""
+    instructions: InstructionConfig = InstructionConfig()
+    """How often instructions are left out."""
 
     @model_validator(mode="after")
     def _probabilities(self) -> Self:

@@ -6,13 +6,14 @@ Every choice is a function of one integer, so the same sample has the same words
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from graph200k.catalogue import GRAPH200K, Catalogue
 from graph200k.record import Edit, Text
 from graph200k.schema import Task
 from sampler.choices import Choice, chance, pick
 from sampler.columns import Column
+from sampler.config import InstructionConfig
 from sampler.content import Shown, cues_suffice, describe
 from sampler.phrasebook import frames, node_phrases
 from sampler.wording import capitalised, counted, image_name, listed, listed_clauses
@@ -33,29 +34,6 @@ class Instructions:
     def prompt(self) -> str:
         """Return the parts joined by single spaces, "" if there are none."""
         return " ".join(part for part in (self.layout, self.task, self.content) if part)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class InstructionConfig:
-    """How often instructions are left out, as the public release trains.
-
-    Raises
-    ------
-    ValueError
-        If a probability is not in 0 to 1.
-    """
-
-    drop_prompt: float = 0.1
-    """Probability that nothing at all is said."""
-    drop_task: float = 0.2
-    """Probability that the task is not said."""
-    drop_content: float = 0.2
-    """Probability that the content is not said."""
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            if not 0 <= getattr(self, field.name) <= 1:
-                raise ValueError(f"{field.name} is {getattr(self, field.name)}; a probability lies between 0 and 1")
 
 
 def instruct(

@@ -15,7 +15,8 @@ from graph200k.record import Edit, Text
 from graph200k.schema import Task, graph200k_tasks
 from graph200k.seeds import derive_rng
 from sampler.columns import Column, task_columns
-from sampler.instructions import InstructionConfig, instruct
+from sampler.config import InstructionConfig
+from sampler.instructions import instruct
 
 SAMPLES = {
     "conditional generation": 12,

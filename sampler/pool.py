@@ -11,11 +11,11 @@ import numpy as np
 from graph200k.catalogue import Catalogue, Storage
 from graph200k.dataset import Dataset
 from graph200k.errors import PlanError, UnknownNameError
-from graph200k.schema import Task, enumerate_tasks, schema_graph
+from graph200k.schema import Task, catalogue_tasks
 from sampler.columns import Column, task_columns
 from sampler.config import DatasetShare, TaskWeights
 from sampler.serving import RecordList, RecordLists
-from sampler.weights import task_group, task_probabilities, weight_inside
+from sampler.weights import group_weight, task_group, task_probabilities, weight_inside
 
 TURNED = frozenset({"rotate90", "rotate270"})
 """Degradations that swap width and height: their rows fit one size only if cells are squares."""
@@ -74,7 +74,7 @@ class Pool:
         """Records that are never drawn, being exact duplicates of others."""
         wanted = None if only is None else frozenset(only)
         found: list[PoolTask] = []
-        catalogues = [_catalogue_tasks(dataset) for dataset in datasets]
+        catalogues = [catalogue_tasks(dataset.catalogue) for dataset in datasets]
         _check_names(catalogues, shares, wanted)
         total = 0.0
         for position, (dataset, share, tasks) in enumerate(zip(datasets, shares, catalogues, strict=True)):
@@ -107,7 +107,7 @@ class Pool:
         for task in tasks:
             turned = square or not TURNED.isdisjoint(task.path)
             records = lists.serving(_need(task, dataset.catalogue), square=turned)
-            reason = _why_not(task, share, wanted)
+            reason = _why_not(task, share, dataset.catalogue, wanted)
             if reason is None and len(records) == 0:
                 reason = _what_is_missing(task, dataset.catalogue, lists)
             if reason is None:
@@ -121,12 +121,7 @@ class Pool:
         return [
             PoolTask(position, task, task_columns(task, dataset.catalogue), float(weight), records)
             for (task, records), weight in zip(kept, probabilities, strict=True)
-            if weight > 0
         ]
-
-
-def _catalogue_tasks(dataset: Dataset) -> list[Task]:
-    return enumerate_tasks(schema_graph(dataset.catalogue))
 
 
 def _need(task: Task, catalogue: Catalogue) -> int:
@@ -135,13 +130,13 @@ def _need(task: Task, catalogue: Catalogue) -> int:
     return catalogue.mask([*stored, "target"])
 
 
-def _why_not(task: Task, share: DatasetShare, wanted: frozenset[str] | None) -> str | None:
+def _why_not(task: Task, share: DatasetShare, catalogue: Catalogue, wanted: frozenset[str] | None) -> str | None:
     """Return why a task that could be served is not drawn, "" if nobody asked for it, None if it is."""
-    if wanted is not None and task.name not in wanted:
-        return ""
-    if wanted is None and task.name in share.held_out:
+    if wanted is not None:
+        return None if task.name in wanted else ""
+    if task.name in (catalogue.held_out if share.held_out is None else share.held_out):
         return "held out"
-    if wanted is None and weight_inside(task, share.weights) == 0:
+    if weight_inside(task, share.weights) * group_weight(task, share.weights) == 0:
         return "its weight is 0"
     return None
 
@@ -163,7 +158,7 @@ def _check_names(
         known = {
             "meta-task": ({task.meta_task for task in tasks}, share.weights.meta_tasks),
             "task group": ({task_group(task) for task in tasks}, share.weights.groups),
-            "task": ({task.name for task in tasks}, [*share.weights.tasks, *share.held_out]),
+            "task": ({task.name for task in tasks}, [*share.weights.tasks, *(share.held_out or ())]),
             "node type": ({node for task in tasks for node in task.path}, share.weights.nodes),
         }
         for kind, (names, used) in known.items():

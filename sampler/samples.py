@@ -23,7 +23,7 @@ from sampler.columns import Column
 from sampler.config import DatasetShare, SamplerConfig
 from sampler.draws import Drawer, Draws
 from sampler.grid import Grid, cell_size
-from sampler.instructions import InstructionConfig, Instructions, instruct
+from sampler.instructions import Instructions, instruct
 from sampler.pool import Pool, PoolTask, dataset_fingerprint
 
 logger = logging.getLogger(__name__)
@@ -187,14 +187,16 @@ class TaskSampler:
         info: RecordInfo,
         words: int,
     ) -> Instructions:
-        config = self.config
-        dropout = InstructionConfig(
-            drop_prompt=config.drop_prompt, drop_task=config.drop_task, drop_content=config.drop_content
-        )
-        edit = _edit(info, rows[-1])
-        picks = words >> 1
         return instruct(
-            entry.task, columns, masked, rows=len(rows), text=info.text, edit=edit, picks=picks, config=dropout
+            entry.task,
+            columns,
+            masked,
+            rows=len(rows),
+            text=info.text,
+            edit=_edit(info, rows[-1]),
+            picks=words,
+            config=self.config.instructions,
+            catalogue=self.datasets[entry.dataset].catalogue,
         )
 
     def grid(self, sample: Sample) -> Grid:

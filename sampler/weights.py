@@ -43,10 +43,7 @@ def task_probabilities(tasks: Sequence[Task], weights: TaskWeights) -> np.ndarra
     """
     groups = [task_group(task) for task in tasks]
     inside = np.array([weight_inside(task, weights) for task in tasks])
-    outside = {
-        group: weights.groups.get(group, 1.0) * weights.meta_tasks.get(task.meta_task, 1.0)
-        for group, task in zip(groups, tasks, strict=True)
-    }
+    outside = {group: group_weight(task, weights) for group, task in zip(groups, tasks, strict=True)}
     members = {group: np.array([found == group for found in groups]) for group in outside}
     totals = {group: float(inside[members[group]].sum()) for group in outside}
     whole = sum(outside[group] for group in outside if totals[group] > 0)
@@ -58,6 +55,11 @@ def task_probabilities(tasks: Sequence[Task], weights: TaskWeights) -> np.ndarra
             for group, weight in zip(groups, inside, strict=True)
         ]
     )
+
+
+def group_weight(task: Task, weights: TaskWeights) -> float:
+    """Return the weight of a task's group relative to the other groups."""
+    return weights.groups.get(task_group(task), 1.0) * weights.meta_tasks.get(task.meta_task, 1.0)
 
 
 def weight_inside(task: Task, weights: TaskWeights) -> float:

@@ -14,8 +14,9 @@ import torch
 from diffusers import FluxPipeline, FluxTransformer2DModel
 from peft import LoraConfig
 from peft.tuners.lora import LoraLayer
+from safetensors.torch import load_file
 
-from graph200k.errors import PlanError
+from graph200k.errors import PlanError, SourceError
 from trainer.settings import Settings
 
 ADAPTER = "default"
@@ -98,6 +99,38 @@ def save_lora(
     # peft writes no adapter's name, so that a file can be loaded under any.
     state = {name.replace(f".{ADAPTER}.", "."): value for name, value in values.items()}
     return write_lora(state, transformer.peft_config[ADAPTER], folder)
+
+
+def read_lora(transformer: FluxTransformer2DModel, path: Path) -> dict[str, torch.Tensor]:
+    """Return a saved LoRA's weights by the names of :func:`lora_parameters`, to be copied into them.
+
+    Parameters
+    ----------
+    transformer
+        With a LoRA of :func:`add_lora` under the settings of the saved one.
+    path
+        The file, or the folder it is in.
+
+    Raises
+    ------
+    SourceError
+        If the file's LoRA has other modules, or other ranks.
+    """
+    stored = load_file(path / WEIGHTS_NAME if path.is_dir() else path)
+    # The adapter's name comes before the last word: proj_out.lora_A.weight is proj_out.lora_A.default.weight.
+    named = {
+        f".{ADAPTER}.".join(name.removeprefix("transformer.").rsplit(".", 1)): value for name, value in stored.items()
+    }
+    expected = {name: value.shape for name, value in lora_parameters(transformer).items()}
+    different = sorted(
+        name for name in {*expected, *named} if name not in named or named[name].shape != expected.get(name)
+    )  # fmt: skip
+    if different:
+        raise SourceError(
+            f"{path} is another LoRA than the one that is trained: {len(different)} of {len(expected)} weights differ, "
+            f"such as {different[0]}; train with the settings it was made with (lora.rank, lora.targets, lora.bias)"
+        )
+    return named
 
 
 def write_lora(state: Mapping[str, torch.Tensor], config: LoraConfig, folder: Path) -> Path:

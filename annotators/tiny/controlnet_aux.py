@@ -1,9 +1,12 @@
-"""HED, M-LSD and OpenPose's body network at full size, for their library knows no other, in small files."""
+"""HED, M-LSD, NormalBae and OpenPose's body network at full size, for their library knows no other, in small files."""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +46,18 @@ def save_openpose(folder: Path, *, scale: float = 1.0) -> Path:
     return _save(weights, folder / "body_pose_model.pth")
 
 
+@TINY_MODELS.register("normal_bae")
+@seeded
+def save_normal_bae(folder: Path) -> Path:
+    """Save a NormalBae; its layers have so many shapes that the file is large, 213 MB."""
+    with _silence(), contextlib.redirect_stdout(io.StringIO()):
+        from controlnet_aux.normalbae import NNET
+
+        settings = types.SimpleNamespace(architecture="BN", sampling_ratio=0.4, importance_ratio=0.7)
+        weights = random_weights(lambda: NNET(settings))
+    return _save({"model": weights}, folder / "scannet.pt")
+
+
 def random_weights(make: Callable[[], torch.nn.Module], scale: float = 1.0) -> dict[str, torch.Tensor]:
     """Return weights for the network that ``make`` returns, drawn so that signals neither die out nor grow (He).
 
@@ -60,7 +75,7 @@ def random_weights(make: Callable[[], torch.nn.Module], scale: float = 1.0) -> d
     return weights
 
 
-def _save(weights: dict[str, torch.Tensor], path: Path) -> Path:
+def _save(weights: Mapping[str, object], path: Path) -> Path:
     import torch
 
     path.parent.mkdir(parents=True, exist_ok=True)

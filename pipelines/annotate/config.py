@@ -26,7 +26,7 @@ _NAMED: dict[str, tuple[str, ...]] = {
         "canny",
         "mlsd_network",
         "hed_network",
-        "foreground",
+        "foreground_rmbg",
         "segmentation",
         "depth",
         "normal",

@@ -13,9 +13,12 @@ from typing import Any
 import networkx as nx
 
 from annotators.base import Annotator
+from graph200k.catalogue import GRAPH200K
 from graph200k.commit import index_path, list_shards
+from graph200k.errors import PlanError
 from graph200k.failures import read_failures
 from graph200k.index import INDEX_SCHEMA, read_table
+from graph200k.manifest import MANIFEST, read_manifest
 from graph200k.session import Session
 from graph200k.storage import Folder
 from pipelines.annotate.engine import Cluster, Pool, run_units, size_pools
@@ -124,7 +127,13 @@ def make_plan(
     """Return what a run would do; reads indexes and failures, writes nothing.
 
     Without a ``cluster``, only what there is to do: the plan has no pools then.
+
+    Raises
+    ------
+    PlanError
+        If the dataset has other node types than those that annotators make.
     """
+    _check_catalogue(folder)
     graph = dependency_graph(annotators)
     prints = fingerprints(graph)
     failures = {(failure.key, failure.annotator): failure for failure in read_failures(folder)}
@@ -140,6 +149,16 @@ def _pools(graph: nx.DiGraph, cluster: Cluster, workers: int | None, *, on_cpu: 
     # Tiny models need no leave to run on a machine without a GPU.
     tiny = not cluster.gpus and all_cheap(annotator for _, annotator in graph.nodes(data="annotator"))
     return size_pools(plan_stages(graph, on_cpu=on_cpu or tiny), cluster, workers)
+
+
+def _check_catalogue(folder: Folder) -> None:
+    name = read_manifest(folder).catalogue if folder.exists(MANIFEST) else GRAPH200K.name
+    if name != GRAPH200K.name:
+        raise PlanError(
+            f"{folder.shown()} is a dataset of the catalogue {name!r}, and annotators make the node types of "
+            f"{GRAPH200K.name!r}; its records are complete as they were ingested. To annotate its images, ingest them "
+            "as a folder of images into a dataset of their own"
+        )
 
 
 def annotate(

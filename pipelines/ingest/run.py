@@ -6,13 +6,14 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from graph200k.commit import index_path
+from graph200k.commit import index_path, list_shards
 from graph200k.errors import SourceError
 from graph200k.failures import read_failures, write_failures
 from graph200k.index import INDEX_SCHEMA, read_table
 from graph200k.manifest import Source as SourceEntry
 from graph200k.parts import PartReader, PartRow, list_parts
 from graph200k.record import JSON_NODE
+from graph200k.schema import schema_graph, to_node_link
 from graph200k.session import Session
 from pipelines.ingest.failure import ANNOTATOR
 from pipelines.ingest.location import Location
@@ -20,7 +21,7 @@ from pipelines.ingest.options import IngestOptions, IngestReport
 from pipelines.ingest.plan import PLAN, Header, Plan, PlannedItem, write_plan
 from pipelines.ingest.planner import Planner, first_free_shard, remove_parts_from
 from pipelines.ingest.pool import run_units
-from pipelines.ingest.source import SOURCES, find_kind
+from pipelines.ingest.source import SOURCES, Source, find_kind
 from pipelines.ingest.work import Unit
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,8 @@ def ingest(
     Raises
     ------
     SourceError
-        If the source, or that of an unfinished ingest, is not there or is of no known kind.
+        If the source, or that of an unfinished ingest, is not there or is of no known kind; if its node types are not
+        those of the dataset.
     OutputError
         If the dataset cannot be written; the next run goes on from what is finished.
 
@@ -66,6 +68,8 @@ def ingest(
         session.settle()
     location = Location(source, session.folder)
     kind = options.kind or find_kind(location)
+    opened = SOURCES[kind](location, options.limits)
+    _adopt_catalogue(session, opened)
     header = Header(
         kind=kind,
         spec=location.spec,
@@ -75,7 +79,7 @@ def ingest(
         limits=options.limits,
     )
     remove_parts_from(session.folder, header.first_shard)
-    planner = Planner(session.folder, SOURCES[kind](location, options.limits), dedup=options.dedup, report=report)
+    planner = Planner(session.folder, opened, dedup=options.dedup, report=report)
     if write_plan(session.folder, header, planner.items(header.shard_size)):
         _carry_out(session, options.workers, report, on_progress)
     return report
@@ -98,6 +102,19 @@ def resume_ingest(session: Session, options: IngestOptions, on_progress: OnProgr
         _check_source(session, plan)
         _carry_out(session, options.workers, report, on_progress)
     return report
+
+
+def _adopt_catalogue(session: Session, source: Source) -> None:
+    """Give an empty dataset the node types of its first source; refuse a source of others later."""
+    mine, theirs = session.catalogue, source.catalogue
+    if mine.name == theirs.name:
+        return
+    if session.manifest.sources or list_shards(session.folder):
+        raise SourceError(
+            f"{source.location.spec} holds records of the catalogue {theirs.name!r}, {session.folder.shown()} those of "
+            f"{mine.name!r}; ingest it into a dataset of its own (--out): datasets are mixed when tasks are sampled"
+        )
+    session.save_manifest(session.manifest.updated(catalogue=theirs.name, graph=to_node_link(schema_graph(theirs))))
 
 
 def _check_source(session: Session, plan: Plan) -> None:

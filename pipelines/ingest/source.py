@@ -12,6 +12,7 @@ from typing import ClassVar, TypeAlias
 
 import numpy as np
 
+from graph200k.catalogue import GRAPH200K, Catalogue
 from graph200k.codecs import Limits
 from graph200k.errors import DatasetError, SourceError
 from graph200k.record import IMPORTED, Box, Edit, Origin, Provenance, Quality, Text
@@ -167,6 +168,11 @@ class Source(ABC):
         """Files that a scan met and that are no part of such a source."""
         self.ignored_examples: list[str] = []
         """The first few of them."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Node types of the records it gives."""
+        return GRAPH200K
 
     @classmethod
     @abstractmethod

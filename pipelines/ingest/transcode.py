@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from graph200k.catalogue import GRAPH200K, MetaTask, NodeType
+from graph200k.catalogue import Catalogue, MetaTask, NodeType
 from graph200k.codecs import Limits, encode_image, is_blank, is_encoded_as, read_map, read_photograph
 from graph200k.commit import MemberId
 from graph200k.errors import UnsafeInputError
@@ -14,7 +14,9 @@ from pipelines.ingest.failure import RefusedError, failure_class
 from pipelines.ingest.source import Problem, RawImage, RawRecord
 
 
-def transcode(record: RawRecord, key: str, ordinal: int, limits: Limits) -> tuple[list[PartRow], list[Problem]]:
+def transcode(
+    record: RawRecord, key: str, ordinal: int, limits: Limits, catalogue: Catalogue
+) -> tuple[list[PartRow], list[Problem]]:
     """Return a record's rows (target, annotations, JSON), and the annotations that had to be left out.
 
     Raises
@@ -22,7 +24,7 @@ def transcode(record: RawRecord, key: str, ordinal: int, limits: Limits) -> tupl
     ImageDecodeError
         If the target is not an image we accept.
     """
-    target, data = _encode(record.target, limits)
+    target, data = _encode(record.target, catalogue["target"], limits)
     height, width = target.shape[:2]
     rows = [PartRow(ordinal=ordinal, key=key, annotator=SOURCE, node="target", width=width, height=height, data=data)]
     problems = list(record.problems)
@@ -32,13 +34,16 @@ def transcode(record: RawRecord, key: str, ordinal: int, limits: Limits) -> tupl
         try:
             if identity in seen:
                 raise RefusedError("bad_record", "a second file for the same annotation; the first by name is kept")
-            row = _annotation_row(image, record.quality, key, ordinal, (height, width), limits)
+            encoded = _encode_annotation(image, catalogue[image.node], (height, width), limits)
+            usable = _is_usable(catalogue[image.node], encoded[0], record.quality)
+            row = _annotation_row(image, encoded, key, ordinal, usable=usable if image.usable is None else image.usable)
         except UnsafeInputError as error:
             problems.append(Problem(image.name, failure_class(error), str(error)))
             continue
         seen.add(identity)
         rows.append(row)
-    return [*rows, _json_row(record, key, ordinal, rows[1:])], problems
+    info = _info(record, key).with_annotations([*map(_provenance, rows[1:]), *record.stated], catalogue)
+    return [*rows, PartRow(ordinal=ordinal, key=key, annotator="", node=JSON_NODE, data=info.to_json())], problems
 
 
 def is_map(entry: NodeType) -> bool:
@@ -46,16 +51,22 @@ def is_map(entry: NodeType) -> bool:
     return entry.meta_task is MetaTask.CONDITIONAL_GENERATION
 
 
-def _annotation_row(
-    image: RawImage, quality: Quality, key: str, ordinal: int, size: tuple[int, int], limits: Limits
-) -> PartRow:
-    entry = GRAPH200K[image.node]
-    pixels, data = _encode(image, limits)
+def _encode_annotation(
+    image: RawImage, entry: NodeType, size: tuple[int, int], limits: Limits
+) -> tuple[np.ndarray, bytes]:
+    pixels, data = _encode(image, entry, limits)
     height, width = pixels.shape[:2]
     if is_map(entry) and (height, width) != size:
         expected = f"expected the target's {size[1]}×{size[0]} px: a map of another size does not lie over its image"
         raise RefusedError("size_mismatch", f"{width}×{height} px; {expected}")
-    usable = _is_usable(entry, pixels, quality) if image.usable is None else image.usable
+    return pixels, data
+
+
+def _annotation_row(
+    image: RawImage, encoded: tuple[np.ndarray, bytes], key: str, ordinal: int, *, usable: bool
+) -> PartRow:
+    pixels, data = encoded
+    height, width = pixels.shape[:2]
     known = image.provenance or Provenance(
         node=image.node, variant=image.variant, role=image.role, annotator=image.annotator
     )
@@ -82,9 +93,8 @@ def _is_usable(entry: NodeType, pixels: np.ndarray, quality: Quality) -> bool:
     return not (is_map(entry) and is_blank(pixels))
 
 
-def _encode(image: RawImage, limits: Limits) -> tuple[np.ndarray, bytes]:
+def _encode(image: RawImage, entry: NodeType, limits: Limits) -> tuple[np.ndarray, bytes]:
     """Return pixels and stored bytes; bytes that are already what we would store are kept as they are."""
-    entry = GRAPH200K[image.node]
     if isinstance(image.data, np.ndarray):
         return image.data, encode_image(image.data, entry.codec)
     if is_map(entry):
@@ -96,8 +106,8 @@ def _encode(image: RawImage, limits: Limits) -> tuple[np.ndarray, bytes]:
     return pixels, encode_image(pixels, entry.codec)
 
 
-def _json_row(record: RawRecord, key: str, ordinal: int, annotations: list[PartRow]) -> PartRow:
-    info = RecordInfo(
+def _info(record: RawRecord, key: str) -> RecordInfo:
+    return RecordInfo(
         key=key,
         text=record.text,
         quality=record.quality,
@@ -105,6 +115,8 @@ def _json_row(record: RawRecord, key: str, ordinal: int, annotations: list[PartR
         boxes=record.boxes,
         edits=record.edits,
     )
-    found = [Provenance.model_validate_json(row.provenance) for row in annotations if row.provenance is not None]
-    data = info.with_annotations([*found, *record.stated]).to_json()
-    return PartRow(ordinal=ordinal, key=key, annotator="", node=JSON_NODE, data=data)
+
+
+def _provenance(row: PartRow) -> Provenance:
+    assert row.provenance is not None
+    return Provenance.model_validate_json(row.provenance)

@@ -70,7 +70,7 @@ def item_rows(source: Source, item: PlannedItem) -> list[PartRow]:
     if item.locator is None:
         return [_failure(item, item.label, item.error, item.message)]
     try:
-        rows, problems = transcode(source.read(item.item), item.key, item.ordinal, source.limits)
+        rows, problems = transcode(source.read(item.item), item.key, item.ordinal, source.limits, source.catalogue)
     except (UnsafeInputError, SourceError) as error:
         return [_failure(item, item.label, failure_class(error), str(error))]
     except MemoryError:

@@ -46,7 +46,7 @@ def test_every_model_says_what_a_user_must_know(name: str) -> None:
 def test_only_weights_that_run_no_code_are_fetched(name: str) -> None:
     weights = [pattern for pattern in MODELS[name].files if pattern.rsplit(".")[-1] not in {"json", "txt"}]
     for pattern in weights:
-        assert pattern == "tokenizer/*" or pattern.endswith((".safetensors", ".pth"))
+        assert pattern == "tokenizer/*" or pattern.endswith((".safetensors", ".pth", ".pt", ".onnx"))
 
 
 def test_a_commit_is_pinned_and_a_branch_is_not() -> None:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from annotators.lines import canny_edges
+from annotators.normals import normal_map
 from annotators.pose_drawing import draw_poses
 from benchmarks import agreement
 from graph200k.catalogue import Codec
@@ -42,6 +43,32 @@ def test_half_a_matte() -> None:
     ours = theirs.copy()
     ours[:4] = 0
     assert agreement.measure_matte(ours, theirs) == {"IoU": 0.5, "MAE": 0.5}
+
+
+def test_depth_agrees_at_any_scale_and_shift_but_not_upside_down() -> None:
+    ramp = np.arange(100, 160, dtype=np.uint8).reshape(6, 10)
+    moved = agreement.measure_depth(ramp, 2 * (ramp - 100) + 50)
+    assert moved["error at best scale and shift"] == pytest.approx(0, abs=1e-9)
+    assert moved["scale-invariant log error"] > 0.1  # a shift does matter to this one
+    turned = agreement.measure_depth(ramp, np.uint8([[10, 200]]).repeat(30).reshape(6, 10))
+    assert turned["error at best scale and shift"] > 0.05
+
+
+def test_depth_error_is_that_of_the_formula() -> None:
+    ours, theirs = np.uint8([[0, 0, 1, 1]]), np.uint8([[0, 1, 0, 1]])
+    scores = agreement.measure_depth(ours, theirs)
+    assert scores["scale-invariant log error"] == pytest.approx(np.log(2) / np.sqrt(2))
+    assert scores["error at best scale and shift"] == pytest.approx(0.5 / 255)
+
+
+@pytest.mark.parametrize("degrees", [0, 10, 45, 90])
+def test_normals_differ_by_the_angle_they_are_turned_by(degrees: int) -> None:
+    angle = np.radians(degrees)
+    front = normal_map(np.tile([0.0, 0.0, 1.0], (4, 4, 1)))
+    turned = normal_map(np.tile([np.sin(angle), 0.0, np.cos(angle)], (4, 4, 1)))
+    scores = agreement.measure_normals(front, turned)
+    assert scores["mean angle, °"] == pytest.approx(degrees, abs=1)
+    assert scores["within 11.25°"] == (degrees < 11)
 
 
 @pytest.mark.parametrize("side", [256, 512, 1024])
@@ -89,3 +116,17 @@ def test_a_folder_without_annotations_says_so(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "no weights"))
     agreement.main()
     assert "nothing to compare" in capsys.readouterr().out
+
+
+def test_maps_made_before_are_compared_record_by_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ramp = np.arange(64, dtype=np.uint8)[None].repeat(64, axis=0)
+    for folder, names in (("theirs", ("one", "two")), ("ours", ("one",))):
+        for name in names:
+            (tmp_path / folder / name).mkdir(parents=True)
+            (tmp_path / folder / name / "target.png").write_bytes(encode_image(np.dstack([ramp] * 3), Codec.PNG))
+            (tmp_path / folder / name / "depth.png").write_bytes(encode_image(ramp, Codec.PNG))
+    monkeypatch.setattr("sys.argv", ["agreement", str(tmp_path / "theirs"), "--ours", str(tmp_path / "ours")])
+    agreement.main()
+    assert "| `depth` | 64 px | 1 | scale-invariant log error | 0 | 0 | 0 |" in capsys.readouterr().out

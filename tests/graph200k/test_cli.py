@@ -27,6 +27,7 @@ from graph200k.parts import failure_row, write_part
 from graph200k.schema import enumerate_tasks, from_node_link, graph200k_tasks
 from graph200k.session import write_session
 from support.datasets import make_varied_dataset
+from support.published import write_viton_hd
 from support.running import assert_clean
 
 COMMANDS = ["ingest", "annotate", "graph", "tasks", "stats", "verify", "failures", "weights", "models", "demo"]
@@ -169,6 +170,17 @@ def test_graph_of_a_dataset_counts_the_records_of_each_node(run: Run, data: Path
     assert re.search(r"canny .* 6 ", run("graph", "--data", data).out)
 
 
+def test_graph_tasks_and_stats_of_another_dataset_are_those_of_its_node_types(run: Run, tmp_path: Path) -> None:
+    ingested = run("ingest", write_viton_hd(tmp_path / "viton"), "--out", tmp_path / "data", "--workers", 1, "--json")
+    assert (ingested.code, ingested.json["records"]) == (0, 4)
+    tasks = {task["name"]: task["records"] for task in run("tasks", "--data", tmp_path / "data", "--json").json}
+    assert tasks == {"person,garment,target": 1, "agnostic,garment,target": 4}
+    nodes = {node["id"]: node["records"] for node in run("graph", "--data", tmp_path / "data", "--json").json["nodes"]}
+    assert nodes == {"target": 4, "person": 1, "agnostic": 4, "garment": 4}
+    assert "2 of 2 tasks can be served" in run("stats", "--data", tmp_path / "data").out
+    assert run("verify", "--data", tmp_path / "data").code == 0
+
+
 def test_graph_draws_a_png(run: Run, data: Path, tmp_path: Path) -> None:
     result = run("graph", "--data", data, "--png", tmp_path / "new" / "graph.png")
     assert result.code == 0
@@ -202,8 +214,8 @@ def test_stats_show_records_and_node_types(run: Run, data: Path) -> None:
     result = run("stats", "--data", data, "--json")
     assert (result.code, result.err) == (0, "")
     assert set(result.json) == {
-        "records", "shards", "bytes", "tasks_served", "nodes", "width", "height", "annotators", "sources", "presets",
-        "failures",
+        "catalogue", "records", "shards", "bytes", "tasks", "tasks_served", "nodes", "width", "height", "annotators",
+        "sources", "presets", "failures",
     }  # fmt: skip
     assert {node["node"] for node in result.json["nodes"]} <= set(GRAPH200K)
     text = run("stats", "--data", data).out

@@ -18,8 +18,10 @@ from PIL import Image, ImageCms
 from graph200k.catalogue import Codec
 from graph200k.codecs import (
     DEFAULT_LIMITS,
+    SCALED_DECODE_MARGIN,
     Limits,
     decode_image,
+    decode_scale,
     encode_image,
     is_blank,
     is_encoded_as,
@@ -350,3 +352,54 @@ def test_reading_leaves_the_warning_filters_as_they_were() -> None:
     before = list(warnings.filters)
     read_photograph(encode_image(draw_scene(1), Codec.PNG))
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize(("width", "height"), [(96, 64), (101, 67), (17, 8), (9, 15)])
+def test_a_scaled_decode_has_the_size_rounded_up(scale: int, width: int, height: int) -> None:
+    data = encode_image(np.full((height, width, 3), 90, np.uint8), Codec.JPEG)
+    image = decode_image(data, channels=3, scale=scale)
+    assert image.shape == (-(-height // scale), -(-width // scale), 3)
+    assert (np.abs(image.astype(int) - 90) <= 1).all()
+
+
+def test_a_scaled_decode_shows_the_same_picture() -> None:
+    scene = np.asarray(Image.fromarray(draw_scene(1, 256, 192)).resize((1024, 768)))
+    data = encode_image(scene, Codec.JPEG)
+    for scale in (2, 4):
+        averaged = np.asarray(Image.fromarray(scene).reduce(scale)).astype(int)
+        assert np.abs(decode_image(data, channels=3, scale=scale) - averaged).mean() < 1.5
+
+
+def test_a_scaled_grey_decode_is_grey_and_a_png_is_decoded_in_full() -> None:
+    grey = encode_image(np.full((64, 96), 90, np.uint8), Codec.JPEG)
+    assert decode_image(grey, channels=1, scale=2).shape == (32, 48)
+    assert np.array_equal(decode_image(encode_image(draw_scene(1), Codec.PNG), channels=3, scale=2), draw_scene(1))
+
+
+@given(part=st.floats(0, 0.9))
+@settings(max_examples=20)
+def test_a_truncated_member_is_refused_when_scaled(part: float) -> None:
+    data = encode_image(draw_scene(1), Codec.JPEG)
+    with pytest.raises(ImageDecodeError):
+        decode_image(data[: int(len(data) * part)], channels=3, scale=2)
+
+
+@given(
+    size=st.tuples(st.integers(1, 5000), st.integers(1, 5000)),
+    wanted=st.tuples(st.floats(0.1, 2000), st.floats(0.1, 2000)),
+)
+def test_a_scaled_decode_is_never_smaller_than_wanted_and_its_margin(
+    size: tuple[int, int], wanted: tuple[float, float]
+) -> None:
+    scale = decode_scale(size, wanted)
+    assert scale in (1, 2, 4, 8)
+    if scale > 1:
+        assert all(
+            have / scale >= max(1, want) * SCALED_DECODE_MARGIN * 0.999 for have, want in zip(size, wanted, strict=True)
+        )
+    if scale < 8:
+        assert any(
+            have / scale / 2 < max(1, want) * SCALED_DECODE_MARGIN * 1.001
+            for have, want in zip(size, wanted, strict=True)
+        )

@@ -70,3 +70,11 @@ def test_what_is_not_ours_is_refused_in_one_line(folder: Folder, content: bytes,
 def test_a_manifest_is_a_value() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Manifest().shard_size = 3  # type: ignore[misc]
+
+
+def test_a_dataset_of_unknown_node_types_is_refused_with_what_is_known_and_what_to_do(folder: Folder) -> None:
+    write_manifest(folder, new_manifest(10).updated(catalogue="viton"))
+    with pytest.raises(
+        DatasetError, match=r"names the catalogue 'viton'.*it knows graph200k, omniedit.*graph200k/catalogues/viton\.py"
+    ):
+        read_manifest(folder)

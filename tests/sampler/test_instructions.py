@@ -10,7 +10,8 @@ from graph200k.record import Edit, Text
 from graph200k.schema import Task, find_task, graph200k_tasks
 from graph200k.seeds import derive_rng
 from sampler.columns import task_columns
-from sampler.instructions import InstructionConfig, Instructions, instruct
+from sampler.config import InstructionConfig
+from sampler.instructions import Instructions, instruct
 from sampler.phrasebook import frames, phrases
 from support.english import UNTIDY, WRONG_ARTICLE
 from support.instructing import ALL_SAID, SCENES, say
@@ -157,5 +158,5 @@ def test_cells_outside_the_grid_are_refused(masked: list[tuple[int, int]]) -> No
 
 @pytest.mark.parametrize("field", ["drop_prompt", "drop_task", "drop_content"])
 def test_a_probability_outside_0_to_1_is_refused(field: str) -> None:
-    with pytest.raises(ValueError, match=f"{field} is 1.5"):
+    with pytest.raises(ValueError, match=rf"{field}\s+Input should be less than or equal to 1"):
         InstructionConfig(**{field: 1.5})

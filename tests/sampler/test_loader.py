@@ -34,6 +34,7 @@ def same(first: Batch, second: Batch) -> bool:
     return rows and first.prompts == second.prompts and torch.equal(first.masked, second.masked)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # more workers than cores, on purpose
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_the_stream_is_the_same_for_any_number_of_workers(sampler: TaskSampler, workers: int) -> None:
     alone = list(ClozeLoader(sampler, batch_size=2).batches(8))

@@ -9,6 +9,7 @@ from string import Formatter
 import pytest
 
 from graph200k.catalogue import GRAPH200K, Catalogue, NodeType
+from graph200k.catalogues import catalogue_names, find_catalogue
 from graph200k.errors import UnknownNameError
 from sampler.phrasebook import FOLDER, frames, node_phrases, phrases
 from support.english import WRONG_ARTICLE
@@ -111,3 +112,8 @@ def test_what_has_no_phrases_is_named() -> None:
 def test_the_files_of_phrases_are_packaged() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     assert "phrases/*.toml" in project["tool"]["setuptools"]["package-data"]["sampler"]
+
+
+@pytest.mark.parametrize("name", catalogue_names())
+def test_the_node_types_of_every_catalogue_have_phrases_and_no_others_do(name: str) -> None:
+    assert set(phrases(name)) == set(find_catalogue(name))

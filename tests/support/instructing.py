@@ -5,7 +5,8 @@ from __future__ import annotations
 from graph200k.record import Edit, Text
 from graph200k.schema import Task, find_task
 from sampler.columns import task_columns
-from sampler.instructions import InstructionConfig, Instructions, instruct
+from sampler.config import InstructionConfig
+from sampler.instructions import Instructions, instruct
 
 ALL_SAID = InstructionConfig(drop_prompt=0, drop_task=0, drop_content=0)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graph200k.catalogue import Catalogue
+from graph200k.catalogues import find_catalogue
 from graph200k.dataset import Dataset
 from graph200k.errors import DatasetError, SourceError
-from graph200k.manifest import MANIFEST
+from graph200k.manifest import MANIFEST, read_manifest
 from graph200k.record import FACTS, JSON_NODE, Member, Provenance, RecordInfo
 from graph200k.records import read_records
 from pipelines.ingest.location import Location
@@ -24,6 +26,11 @@ class ExistingDataset(Source):
     def matches(cls, location: Location) -> bool:
         """Return whether the folder has a ``dataset.json``."""
         return not location.is_file and location.folder.exists(MANIFEST)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Node types of that dataset."""
+        return find_catalogue(read_manifest(self.location.folder).catalogue)
 
     def scan(self) -> Iterator[SourceItem | RefusedItem]:
         """Yield the records in the order of their shards.

@@ -16,7 +16,9 @@ def test_there_is_one_for_every_model_of_the_table() -> None:
     assert set(TINY_MODELS) == set(MODELS)
 
 
-@pytest.mark.parametrize("name", TINY_MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.heavy) if name == "normal_bae" else name for name in TINY_MODELS]
+)
 def test_made_again_it_has_the_same_bytes_whatever_was_drawn_before(name: str, tmp_path: Path, tiny: Path) -> None:
     torch.rand(7)
     make_tiny_model(name, tmp_path / name)

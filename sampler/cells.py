@@ -1,0 +1,127 @@
+"""The pixels of a row of a grid: each stored image is read and decoded once, and fitted to its cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from annotators.degradations import replay
+from graph200k.catalogue import Codec, NodeType, Pixels, Storage
+from graph200k.codecs import decode_image, decode_scale
+from graph200k.dataset import Dataset
+from graph200k.derive import MATTE, cut_out, matte_node
+from graph200k.errors import PlanError
+from graph200k.record import Member
+from sampler.fit import Fit, fit_image, shown_size
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One image of one record."""
+
+    key: str
+    """Key of the record."""
+    node: str
+    """Node type."""
+    variant: int | None = None
+    """Number of the variant, for node types that have several."""
+    role: str = ""
+    """``reference`` or ``image`` for the two halves of a style; "" for the image of any other node type."""
+    params: Mapping[str, Any] | None = None
+    """Drawn parameters of an online degradation; None for a stored image."""
+
+
+def load_row(dataset: Dataset, row: int, cells: Sequence[Cell], size: tuple[int, int], fit: Fit) -> np.ndarray:
+    """Return the images of one record side by side, uint8, H×(L·W)×3 RGB, a new array.
+
+    A map of one channel is shown with three equal ones.
+    Degradations are applied to the target as it is shown: they look the same whatever size is stored. The halves
+    that a matte cuts the target into are made at that size too.
+
+    Parameters
+    ----------
+    dataset
+        Where the record is.
+    row
+        Position of the record.
+    cells
+        The L images, all of that record.
+    size
+        Height and width of a cell.
+    fit
+        What is done to an image of another aspect ratio: ``crop``, ``pad`` or ``stretch``.
+
+    Raises
+    ------
+    MemberNotFoundError
+        If the record has no such image.
+    DatasetError
+        If a member is not what the index says.
+    ImageDecodeError
+        If a member is damaged.
+    PlanError
+        If a degradation turns a cell that is not a square by 90 degrees.
+    """
+    if strangers := {cell.key for cell in cells} - {dataset.keys[row]}:
+        raise ValueError(f"cells of {', '.join(sorted(strangers))} in the row of record {dataset.keys[row]!r}")
+    fitted = _FittedImages(dataset, row, size, fit)
+    return np.concatenate([fitted.cell(cell) for cell in cells], axis=1)
+
+
+def variants(dataset: Dataset, row: int, node: str) -> list[int]:
+    """Return the variants of a node type that a record can show: all roles there and usable; [] if it has none."""
+    return dataset.variants(row, node)
+
+
+class _FittedImages:
+    """Images of one record at the size of a cell, RGB, each read once."""
+
+    def __init__(self, dataset: Dataset, row: int, size: tuple[int, int], fit: Fit) -> None:
+        self._dataset, self._row, self._size, self._fit = dataset, row, size, fit
+        self._images: dict[tuple[str, int | None, str], np.ndarray] = {}
+
+    def cell(self, cell: Cell) -> np.ndarray:
+        entry = self._dataset.catalogue[cell.node]
+        if entry.storage is Storage.ONLINE and cell.params is not None:
+            return self._degraded(cell)
+        if cell.role == "" and (matte := matte_node(entry)):
+            return cut_out(self._stored("target", None, ""), self._stored(matte, None, MATTE)[..., 0], keep=cell.node)
+        return self._stored(cell.node, cell.variant, cell.role)
+
+    def _degraded(self, cell: Cell) -> np.ndarray:
+        target = self._stored("target", None, "")
+        degraded: np.ndarray = replay(target, cell.node, dict(cell.params or {}))
+        if degraded.shape != target.shape:
+            height, width = self._size
+            raise PlanError(
+                f"{cell.node} turns cells of {width}×{height} px; rows with it need square cells: draw such tasks with "
+                "the square bucket, or set shape to square"
+            )
+        return degraded
+
+    def _stored(self, node: str, variant: int | None, role: str) -> np.ndarray:
+        name = (node, variant, role)
+        if name not in self._images:
+            member = self._dataset.member(self._row, node, variant, role)
+            data = self._dataset.read(member, int(self._dataset.shard_numbers[self._row]))
+            image = fit_member(data, member, self._dataset.catalogue[node], self._size, self._fit)
+            # Ten times as fast as repeating the channel with numpy.
+            self._images[name] = image if image.ndim == 3 else cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+        return self._images[name]
+
+
+def fit_member(data: bytes, member: Member, entry: NodeType, size: tuple[int, int], fit: Fit) -> np.ndarray:
+    """Return the image in the bytes of a member at the size of a cell, decoded no larger than that needs.
+
+    uint8, H×W×3 RGB, or H×W for a single-channel map; raises ImageDecodeError as
+    :func:`graph200k.codecs.decode_image` does.
+    """
+    stored = (member.height, member.width)
+    is_tonal_jpeg = entry.codec is Codec.JPEG and entry.pixels is Pixels.TONES
+    scale = decode_scale(stored, shown_size(stored, size, fit)) if is_tonal_jpeg else 1
+    image = decode_image(data, channels=entry.channels, scale=scale)
+    return fit_image(image, size, fit, pixels=entry.pixels, extent=(stored[0] / scale, stored[1] / scale))
