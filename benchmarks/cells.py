@@ -69,8 +69,8 @@ def _row_speed(dataset: Dataset, side: int) -> list[dict[str, Any]]:
     ours, bare = ours.min(axis=1), bare.min(axis=1)
     name = f"rows of 384² cells from {side}² images"
     return [
-        row(f"{name}, share of the speed of decoding and resizing alone", bare.sum() / ours.sum(), "", 0.9),
-        row(name, 1 / ours.mean(), "rows/s"),
+        row(f"{name}, share of the speed of decoding and resizing alone", float(bare.sum() / ours.sum()), "", 0.9),
+        row(name, float(1 / ours.mean()), "rows/s"),
     ]
 
 

@@ -101,9 +101,11 @@ def test_modules_are_named_for_what_is_in_them() -> None:
         ("sampler.config", "TaskWeights"),
         ("sampler.config", "DatasetShare"),
         ("trainer.cache", "CacheSettings"),
+        ("trainer.compute", "ComputeSettings"),
         ("trainer.latents", "LatentSettings"),
         ("trainer.lora", "LoraSettings"),
         ("trainer.models", "ModelSettings"),
+        ("trainer.optimiser", "OptimiserSettings"),
     ],
 )
 def test_every_option_is_read_somewhere(module: str, config: str) -> None:

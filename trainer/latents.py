@@ -7,7 +7,7 @@ its cells filled, which is what the model may see, and once with the truth, whic
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -99,18 +99,12 @@ class GridEncoder:
             If the grids differ in shape.
         """
         shape = _common_shape(grids)
-        tokens = [
-            torch.cat(
-                [
-                    self._row_tokens(_filled(grid, row, FILLS[self.settings.fill]), generator, _kept(keep, number, row))
-                    for row in range(len(grid.rows))
-                ],
-                dim=1,
-            )
+        fill = FILLS[self.settings.fill]
+        masked_latents = _join(
+            [self._row_tokens(_filled(grid, row, fill), generator, _kept(keep, number, row)) for row in _rows(grid)]
             for number, (grid, generator) in enumerate(zip(grids, generators, strict=True))
-        ]
-        masked_latents = torch.cat(tokens)
-        mask = torch.cat([_packed_mask(grid) for grid in grids])
+        )
+        mask = _join([pack_mask(_pixel_mask(grid, row)[None]) for row in _rows(grid)] for grid in grids)
         return Conditions(shape, masked_latents, mask.to(masked_latents), image_ids(shape).to(masked_latents.device))
 
     def targets(
@@ -127,19 +121,15 @@ class GridEncoder:
         as for :meth:`conditions`.
         """
         known = split_rows(conditions.masked_latents, conditions.shape)
-        tokens = [
-            torch.cat(
-                [
-                    self._row_tokens(_pixels(grid.rows[row]), generator, _kept(keep, number, row))
-                    if grid.masked[row].any()
-                    else known[row][number : number + 1]
-                    for row in range(len(grid.rows))
-                ],
-                dim=1,
-            )
+        return _join(
+            [
+                self._row_tokens(_pixels(grid.rows[row]), generator, _kept(keep, number, row))
+                if grid.masked[row].any()
+                else known[row][number : number + 1]
+                for row in _rows(grid)
+            ]
             for number, (grid, generator) in enumerate(zip(grids, generators, strict=True))
-        ]
-        return torch.cat(tokens)
+        )
 
     def decode(
         self, tokens: torch.Tensor, shape: GridShape, rows: Sequence[int] | None = None
@@ -196,15 +186,20 @@ def _pixels(row: np.ndarray) -> torch.Tensor:
 
 
 def _filled(grid: Grid, row: int, fill: float) -> torch.Tensor:
-    pixels = _pixels(grid.rows[row])
-    return torch.where(torch.from_numpy(grid.pixel_mask(row).copy()), fill, pixels)
+    return torch.where(_pixel_mask(grid, row), fill, _pixels(grid.rows[row]))
 
 
-def _packed_mask(grid: Grid) -> torch.Tensor:
-    rows: Iterator[torch.Tensor] = (
-        pack_mask(torch.from_numpy(grid.pixel_mask(row).copy())[None]) for row in range(len(grid.rows))
-    )
-    return torch.cat(list(rows), dim=1)
+def _pixel_mask(grid: Grid, row: int) -> torch.Tensor:
+    return torch.from_numpy(grid.pixel_mask(row).copy())  # a view of one value a cell, which torch does not take
+
+
+def _rows(grid: Grid) -> range:
+    return range(len(grid.rows))
+
+
+def _join(grids: Iterable[list[torch.Tensor]]) -> torch.Tensor:
+    """Return the tokens of B grids, each given row by row, as one batch."""
+    return torch.cat([torch.cat(rows, dim=1) for rows in grids])
 
 
 def _picture(pixels: torch.Tensor) -> np.ndarray:

@@ -60,6 +60,20 @@ def test_loras_add_up_by_their_weights(
     torch.testing.assert_close(output(transformer, model_inputs()), output(by_hand, model_inputs()), rtol=0, atol=1e-5)
 
 
+def test_a_lora_of_kohyas_trainer_acts_at_its_own_alpha(
+    transformer: FluxTransformer2DModel, tmp_path: Path, model_inputs: Inputs
+) -> None:
+    down, up = torch.randn(4, 32), torch.randn(96, 4)
+    fused = "lora_unet_double_blocks_0_img_attn_qkv"
+    weights = {"lora_down.weight": down, "lora_up.weight": up, "alpha": torch.tensor(2.0)}
+    save_file({f"{fused}.{part}": value for part, value in weights.items()}, tmp_path / "kohya.safetensors")
+    by_hand = copy.deepcopy(transformer)
+    for part, rows in zip(("to_q", "to_k", "to_v"), up.chunk(3), strict=True):
+        by_hand.transformer_blocks[0].attn.get_submodule(part).weight.data += 2.0 / 4 * rows @ down
+    load_adapters(transformer, [Adapter(tmp_path / "kohya.safetensors")])
+    torch.testing.assert_close(output(transformer, model_inputs()), output(by_hand, model_inputs()), rtol=0, atol=1e-5)
+
+
 def test_a_weight_of_zero_is_the_base(
     transformer: FluxTransformer2DModel, two: list[Path], model_inputs: Inputs
 ) -> None:
