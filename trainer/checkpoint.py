@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from graph200k.errors import DatasetError, PlanError
@@ -47,36 +48,36 @@ class Progress:
     """Step of that loss."""
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer, names: Mapping[int, str]) -> dict[str, torch.Tensor]:
+def optimiser_tensors(optimiser: torch.optim.Optimizer, names: Mapping[int, str]) -> dict[str, torch.Tensor]:
     """Return an optimiser's state by parameter name and quantity, on the CPU.
 
     Parameters
     ----------
-    optimizer
+    optimiser
         Whose state are tensors, as AdamW's.
     names
         Name of each parameter by its ``id``.
     """
     return {
         f"{names[id(parameter)]}/{quantity}": value.detach().cpu().clone()
-        for parameter, state in optimizer.state.items()
+        for parameter, state in optimiser.state.items()
         for quantity, value in state.items()
     }
 
 
-def restore_optimizer(
-    optimizer: torch.optim.Optimizer, names: Mapping[int, str], tensors: Mapping[str, torch.Tensor]
+def restore_optimiser(
+    optimiser: torch.optim.Optimizer, names: Mapping[int, str], tensors: Mapping[str, torch.Tensor]
 ) -> None:
-    """Give an optimiser the state that :func:`optimizer_tensors` returned."""
+    """Give an optimiser the state that :func:`optimiser_tensors` returned."""
     found: dict[str, dict[str, torch.Tensor]] = {}
     for name, value in tensors.items():
         parameter, _, quantity = name.rpartition("/")
         found.setdefault(parameter, {})[quantity] = value
-    for group in optimizer.param_groups:
+    for group in optimiser.param_groups:
         for parameter in group["params"]:
             state = found.get(names[id(parameter)], {})
             # A step count stays where the optimiser made it: on the CPU, unless it is fused.
-            optimizer.state[parameter] = {
+            optimiser.state[parameter] = {
                 quantity: value.to(parameter.device if value.ndim or group.get("fused") else "cpu")
                 for quantity, value in state.items()
             }
@@ -122,14 +123,10 @@ def read_checkpoint(folder: Path) -> tuple[Progress, dict[str, torch.Tensor]]:
     try:
         values = json.loads((folder / STATE).read_text())
         return Progress(**values), load_file(folder / TENSORS)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
         raise DatasetError(
             f"{folder} is no whole checkpoint ({' '.join(str(error).split())[:200]}); resume from an earlier one"
         ) from None
-    except Exception as error:
-        if type(error).__name__ != "SafetensorError":
-            raise
-        raise DatasetError(f"{folder / TENSORS} is damaged ({error}); resume from an earlier checkpoint") from None
 
 
 def checkpoint_path(out: Path, step: int) -> Path:

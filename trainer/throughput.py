@@ -26,13 +26,14 @@ class Work:
     @classmethod
     def of(cls, transformer: torch.nn.Module) -> Work:
         """Count a FLUX transformer's work. Linears that see one vector a sample, such as modulations, are left out."""
-        base = lora = 0
+        base = lora = 0.0
         for name, module in transformer.named_modules():
             if isinstance(module, torch.nn.Linear) and "transformer_blocks" in name and "norm" not in name:
+                work = 2 * module.in_features * module.out_features * _share_of_tokens(name)
                 if ".lora_" in name:
-                    lora += 2 * module.in_features * module.out_features
+                    lora += work
                 else:
-                    base += 2 * module.in_features * module.out_features * _share_of_tokens(name)
+                    base += work
         config = transformer.config
         width = config.num_attention_heads * config.attention_head_dim
         return cls(base, lora, 4 * width * (config.num_layers + config.num_single_layers))
@@ -81,6 +82,8 @@ class Meter:
     operations: float = 0.0
     waited_s: float = 0.0
     """Time in which the step had no data."""
+    padded: float = 0.0
+    """Tokens that belong to no sample."""
     _started: float = field(default_factory=time.perf_counter)
 
     def watch(self, batches: Iterable[T]) -> Iterator[T]:
@@ -95,18 +98,25 @@ class Meter:
             self.waited_s += time.perf_counter() - started
             yield batch
 
-    def add(self, tokens: int, operations: float) -> None:
-        """Count one micro-batch."""
+    def add(self, tokens: int, operations: float, padding: float) -> None:
+        """Count one micro-batch, ``padding`` the share of its tokens that belong to no sample."""
         self.tokens += tokens
         self.operations += operations
+        self.padded += padding * tokens
+
+    def start(self) -> None:
+        """Forget what was counted: what was done since the last report was no training."""
+        self.tokens, self.operations, self.waited_s, self.padded = 0, 0.0, 0.0, 0.0
+        self._started = time.perf_counter()
 
     def report(self) -> dict[str, float]:
-        """Return tokens/s, model FLOPs utilisation, and the share of time without data, and start anew."""
+        """Return tokens/s, model FLOPs utilisation, and the shares of time without data and of padding; start anew."""
         seconds = max(time.perf_counter() - self._started, 1e-9)
         found = {
             "tokens_per_s": self.tokens / seconds,
             "mfu": self.operations / seconds / self.ceiling,
             "data_wait": self.waited_s / seconds,
+            "padding": self.padded / max(self.tokens, 1),
         }
-        self.tokens, self.operations, self.waited_s, self._started = 0, 0.0, 0.0, time.perf_counter()
+        self.start()
         return found
