@@ -10,7 +10,8 @@
     │   └── MemberNotFoundError  the record exists, the annotation does not
     ├── OutputError           the output cannot be written (disk full, read-only)
     ├── PlanError             the run cannot start as asked (resources, unknown inputs)
-    └── MissingWeightsError   a model file is not there, with how to get it
+    ├── MissingWeightsError   a model file is not there, with how to get it
+    └── TrainingError         a training run cannot go on
 
 Every message says what was found, what was expected, and what to do next.
 """
@@ -86,3 +87,7 @@ class PlanError(Graph200KError):
 
 class MissingWeightsError(Graph200KError):
     """Raise when a model file is not there; the message names where to get it."""
+
+
+class TrainingError(Graph200KError):
+    """Raise when a training run cannot go on; what it saved last is whole."""
