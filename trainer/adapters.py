@@ -7,14 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import FluxPipeline, FluxTransformer2DModel
+from safetensors import SafetensorError
 
 from graph200k.errors import MissingWeightsError, SourceError
 from trainer.lora import WEIGHTS_NAME
 
-_PREFIX = "transformer."
+PREFIX = "transformer."
+"""Before the name of each module in a saved LoRA, for a pipeline has other models too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,62 @@ class Adapter:
         return file
 
 
+def parse_adapter(text: str) -> Adapter:
+    """Return the LoRA named on the command line: a file or folder, and ``:WEIGHT`` behind it where it is not 1.
+
+    Examples
+    --------
+    >>> parse_adapter("runs/a:0.8").weight, parse_adapter("runs/a").weight
+    (0.8, 1.0)
+    """
+    path, colon, weight = text.rpartition(":")
+    try:
+        return Adapter(Path(path), float(weight)) if colon else Adapter(Path(text))
+    except ValueError:  # a colon in a name
+        return Adapter(Path(text))
+
+
+@dataclass(frozen=True, slots=True)
+class SavedLora:
+    """A LoRA's file as diffusers understands it: with the ``transformer.`` of a pipeline before all names."""
+
+    state: dict[str, torch.Tensor]
+    alphas: dict[str, torch.Tensor] | None
+    """alpha by module, for files that have it beside the weights."""
+    metadata: dict[str, Any] | None
+    """peft's settings, for files that have them."""
+
+
+def read_adapter(adapter: Adapter) -> SavedLora:
+    """Return what a LoRA's file holds; diffusers also reads, and converts, what kohya's and XLabs' trainers write.
+
+    Raises
+    ------
+    MissingWeightsError
+        If there is no such file.
+    SourceError
+        If it has no LoRA weights, or any other.
+    """
+    file = adapter.file
+    try:
+        saved = SavedLora(
+            *FluxPipeline.lora_state_dict(
+                file.parent,
+                weight_name=file.name,
+                return_alphas=True,
+                return_lora_metadata=True,
+                use_safetensors=True,
+                local_files_only=True,
+            )
+        )
+    except (OSError, SafetensorError) as error:
+        raise SourceError(f"{file} cannot be read as safetensors ({error}); expected a saved LoRA") from error
+    strange = [key for key in saved.state if _module_of(key) is None]
+    if strange or not saved.state:
+        raise _not_a_lora(file, strange, saved.state)
+    return saved
+
+
 def load_adapters(transformer: FluxTransformer2DModel, adapters: Sequence[Adapter]) -> None:
     """Put saved LoRAs on a transformer; what they add is summed, each by its weight.
 
@@ -55,20 +114,13 @@ def load_adapters(transformer: FluxTransformer2DModel, adapters: Sequence[Adapte
     """
     names = [f"lora_{number}" for number in range(len(adapters))]
     for name, adapter in zip(names, adapters, strict=True):
-        file = adapter.file
-        # diffusers also reads, and converts, what kohya's and XLabs' trainers write.
-        state, alphas, metadata = FluxPipeline.lora_state_dict(
-            file.parent,
-            weight_name=file.name,
-            return_alphas=True,
-            return_lora_metadata=True,
-            use_safetensors=True,
-            local_files_only=True,
-        )
-        _check_keys(transformer, file, state)
+        saved = read_adapter(adapter)
+        _check_keys(transformer, adapter.file, saved.state)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several are meant
-            FluxPipeline.load_lora_into_transformer(state, alphas, transformer, adapter_name=name, metadata=metadata)
+            FluxPipeline.load_lora_into_transformer(
+                saved.state, saved.alphas, transformer, adapter_name=name, metadata=saved.metadata
+            )
     if names:
         transformer.set_adapters(names, [adapter.weight for adapter in adapters])
 
@@ -104,15 +156,18 @@ def _check_keys(transformer: FluxTransformer2DModel, file: Path, state: Mapping[
         for name, module in transformer.named_modules()
         if isinstance(module, torch.nn.Linear)
     }
-    strange = [key for key in state if _module_of(key) not in linears]
-    if strange or not state:
-        found = f"{len(strange)} of {len(state)} keys are not, such as {strange[0]}" if strange else "it is empty"
-        raise SourceError(
-            f"{file}: expected LoRA weights of this transformer ({_PREFIX}<module>.lora_A.weight); {found}; "
-            "a .pth of the VisualCloze release is converted by `graph200k import-lora`"
-        )
+    if strange := [key for key in state if _module_of(key) not in linears]:
+        raise _not_a_lora(file, strange, state)
+
+
+def _not_a_lora(file: Path, strange: Sequence[str], state: Mapping[str, torch.Tensor]) -> SourceError:
+    found = f"{len(strange)} of {len(state)} keys are not, such as {strange[0]}" if strange else "it is empty"
+    return SourceError(
+        f"{file}: expected LoRA weights of this transformer ({PREFIX}<module>.lora_A.weight); {found}; "
+        "a .pth of the VisualCloze release is converted by `graph200k import-lora`"
+    )
 
 
 def _module_of(key: str) -> str | None:
     module, separator, _ = key.partition(".lora_")
-    return module.removeprefix(_PREFIX) if separator and module.startswith(_PREFIX) else None
+    return module.removeprefix(PREFIX) if separator and module.startswith(PREFIX) else None

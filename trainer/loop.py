@@ -32,6 +32,8 @@ from trainer.validation import LOSS, Painter, Validation
 
 logger = logging.getLogger(__name__)
 
+MODEL = "model"
+"""Folder of a run's own base model, in the run's."""
 TINY = {"tiny-fill": "fill", "tiny-dev": "dev"}
 """Values of ``model.base`` that stand for a tiny FLUX with random weights, made in the run's folder."""
 
@@ -161,7 +163,7 @@ def _load(config: TrainConfig, out: Path, accelerator: Accelerator) -> tuple[Tra
     with accelerator.main_process_first():
         clear_stop_file(out)
         kind = TINY.get(config.model.base)
-        folder = find_model(config.model) if kind is None else save_tiny_flux(out / "model", kind)
+        folder = find_model(config.model) if kind is None else save_tiny_flux(out / MODEL, kind)
     place = accelerator.device if config.loop.encoders == "device" else torch.device("cpu")
     prompts = PromptEncoder(load_text(folder, config.model), open_cache(config.cache, "prompts"))
     prompts.to(place)

@@ -103,7 +103,8 @@ def load_transformer(folder: Path, settings: ModelSettings) -> FluxTransformer2D
         use_safetensors=True,
         local_files_only=True,
     )
-    transformer.set_attention_backend(settings.attention)
+    if settings.attention != "native":  # what it has anyway; setting it warns
+        transformer.set_attention_backend(settings.attention)
     return transformer.requires_grad_(False)
 
 
@@ -161,5 +162,5 @@ def _missing(settings: ModelSettings, why: str, error: Exception) -> MissingWeig
     return MissingWeightsError(
         f"no weights of {settings.base} at {settings.revision}: {why} ({cause[:200]}); expected {', '.join(PARTS)}; "
         f"accept the licence at {_HUB}/{settings.base} and log in with `hf auth login`, or name a folder that holds "
-        "them in model.base"
+        "them in model.base, or with --base where a command has it"
     )

@@ -14,6 +14,7 @@ import torch
 from diffusers.hooks import apply_group_offloading
 from pydantic import Field
 
+from graph200k.errors import PlanError
 from trainer.settings import Settings
 
 _CPU = torch.device("cpu")
@@ -30,9 +31,17 @@ class PlacementSettings(Settings):
 
     @property
     def torch_device(self) -> torch.device:
-        """Return the device."""
+        """Return the device.
+
+        Raises
+        ------
+        PlanError
+            If it is a CUDA device and there is none.
+        """
         if self.device == "auto":
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if self.device.startswith("cuda") and not torch.cuda.is_available():
+            raise PlanError(f"device {self.device}: torch finds no CUDA device; use cpu or auto")
         return torch.device(self.device)
 
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from graph200k.cli import annotation, dataset, sampling, training  # noqa: F401 - they put their commands on the app
+from graph200k.cli import annotation, dataset, generation, sampling, training  # noqa: F401 - they put their commands on the app
 from graph200k.cli.app import app
 from graph200k.errors import Graph200KError, UnknownNameError
 

@@ -36,8 +36,9 @@ def train(
     from graph200k.reports import show_training
     from trainer.command import RunRequest, make_options, summarise_run
     from trainer.launch import launch
+    from trainer.painting import make_painter
 
     request = RunRequest(config=config, data=data, default_data=data_folder(None), out=out, resume=resume, steps=steps)
     options = make_options(request)
-    if launch(options, num_workers, ray_address):
+    if launch(options, num_workers, ray_address, make_painter):
         show_training(summarise_run(options.out), as_json=as_json)
