@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -97,9 +98,10 @@ def model_inputs() -> Callable[..., dict[str, torch.Tensor]]:
 
 @pytest.fixture(scope="session")
 def load_generation(tiny_fill: Path, tiny_dev: Path) -> Callable[..., GenerationModels]:
-    """Load a tiny model for generation, in float32, with settings of its latents and LoRAs on it."""
+    """Give a tiny model for generation, in float32, with settings of its latents and LoRAs on it; not to be changed."""
     folders = {"fill": tiny_fill, "dev": tiny_dev}
 
+    @cache
     def load(
         kind: str = "fill", adapters: tuple[Adapter, ...] = (), offload: str = "none", **latents: str
     ) -> GenerationModels:

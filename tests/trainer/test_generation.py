@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ PROMPT = (
 
 @pytest.fixture(scope="session")
 def models(load_generation: Load) -> GenerationModels:
-    """The tiny FLUX.1-Fill as the stock pipeline runs it; not to be changed."""
+    """The tiny FLUX.1-Fill as the stock pipeline runs it."""
     return load_generation(fill="black")
 
 
@@ -176,13 +177,11 @@ def test_offloading_changes_nothing_on_a_cpu(
 
 
 def test_each_model_is_at_work_only_while_it_computes(models: GenerationModels, make_grid: MakeGrid) -> None:
-    from contextlib import contextmanager
-
     log = []
 
-    def noted(name: str) -> Callable[[], object]:
+    def noted(name: str) -> Callable[[], AbstractContextManager[None]]:
         @contextmanager
-        def at_work() -> object:
+        def at_work() -> Iterator[None]:
             log.append(f"{name} comes")
             yield
             log.append(f"{name} goes")
