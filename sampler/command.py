@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,16 +73,20 @@ def picture(sample: Sample, grid: Grid) -> Image.Image:
     return render_sample(grid, captions, [("layout", said.layout), ("task", said.task), ("content", said.content)])
 
 
-def explain(left_out: list[LeftOut]) -> list[str]:
-    """Return one line a reason why tasks are not drawn.
+def explain(left_out: Sequence[LeftOut]) -> list[str]:
+    """Return why tasks are not drawn, in a line or two a dataset.
 
     Examples
     --------
-    >>> explain([LeftOut("data", "depth,target", "no record has depth"), LeftOut("data", "x,y", "held out")])
+    >>> explain([LeftOut("data", "depth,target", "no record has depth", ("depth",)), LeftOut("data", "x,y", "held out")])
     ['data: 1 task is left out: no record has depth', 'data: 1 task is left out: held out']
     """
-    counts = Counter((left.data, left.reason) for left in left_out)
+    counts = Counter((left.data, "" if left.missing else left.reason) for left in left_out)
+    missing: dict[str, dict[str, None]] = {}
+    for left in left_out:
+        missing.setdefault(left.data, {}).update(dict.fromkeys(left.missing))
     return [
-        f"{data}: {count} {'task is' if count == 1 else 'tasks are'} left out: {reason}"
+        f"{data}: {count} {'task is' if count == 1 else 'tasks are'} left out: "
+        f"{reason or 'no record has ' + ', '.join(missing[data])}"
         for (data, reason), count in counts.items()
     ]
