@@ -78,8 +78,9 @@ def explain(left_out: Sequence[LeftOut]) -> list[str]:
 
     Examples
     --------
-    >>> explain([LeftOut("data", "depth,target", "no record has depth", ("depth",)), LeftOut("data", "x,y", "held out")])
-    ['data: 1 task is left out: no record has depth', 'data: 1 task is left out: held out']
+    >>> unserved = [LeftOut("data", f"{node},target", "", (node,)) for node in ("depth", "normal")]
+    >>> explain([*unserved, LeftOut("data", "canny,target", "held out")])
+    ['data: 2 tasks are left out: no record has depth, normal', 'data: 1 task is left out: held out']
     """
     counts = Counter((left.data, "" if left.missing else left.reason) for left in left_out)
     missing: dict[str, dict[str, None]] = {}
