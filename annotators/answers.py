@@ -6,9 +6,11 @@ import ast
 import json
 import math
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from graph200k.errors import AnswerError
 
@@ -30,6 +32,8 @@ class NamedBox:
     name: str
     box: tuple[float, float, float, float]
     """x0, y0, x1, y1 in the model's own units."""
+    score: float | None = None
+    """How sure the model was of these numbers, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def parse_boxes(answer: str) -> list[NamedBox]:
     Examples
     --------
     >>> parse_boxes('[{"bbox_2d": [1, 2, 3, 4], "label": "cat"}]')
-    [NamedBox(name='cat', box=(1.0, 2.0, 3.0, 4.0))]
+    [NamedBox(name='cat', box=(1.0, 2.0, 3.0, 4.0), score=None)]
     """
     entries = _entries(answer)
     if entries == []:
@@ -65,6 +69,36 @@ def parse_boxes(answer: str) -> list[NamedBox]:
     if not found:
         raise AnswerError(f"expected a list of named boxes, found {_excerpt(answer)}")
     return found
+
+
+def score_boxes(found: Sequence[NamedBox], answer: str, probabilities: np.ndarray) -> list[NamedBox]:
+    """Return the boxes that were read from an answer with their scores: the mean probability of their digits.
+
+    Parameters
+    ----------
+    found
+        Boxes in the order of the answer.
+    answer
+        Its text.
+    probabilities
+        One for each character, 0 to 1.
+
+    Examples
+    --------
+    >>> score_boxes([NamedBox("a", (1, 2, 3, 4))], "[1, 2, 3, 4]", np.linspace(0, 1, 12))[0].score
+    0.5
+    """
+    scored, position = [], 0
+    for box in found:
+        numbers = [rf"{re.escape(f'{value:g}')}(?:\.0+)?" for value in box.box]
+        match = re.compile(r"\s*\)?\s*,\s*\(?\s*".join(numbers)).search(answer, position)
+        if match is None:  # written in another way than we would, such as 1e2
+            scored.append(box)
+            continue
+        position = match.end()
+        digits = [place for place in range(*match.span()) if answer[place].isdigit()]
+        scored.append(replace(box, score=round(float(probabilities[digits].mean()), 3)))
+    return scored
 
 
 def parse_caption(answer: str) -> Caption:

@@ -41,20 +41,24 @@ def place_boxes(
     height, width = size
     scale = np.array([width / frame[0], height / frame[1]] * 2)
     limits = np.array([width, height] * 2)
-    kept: list[tuple[str, np.ndarray]] = []
+    kept: list[tuple[NamedBox, np.ndarray]] = []
     for stated in found:
         x0, y0, x1, y1 = np.clip(np.array(stated.box) * scale, 0, limits)
         box = np.array([min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)]).round(1)
         is_degenerate = min(box[2] - box[0], box[3] - box[1]) < min_side
-        name = stated.name.casefold()
-        if not is_degenerate and all(name != other or overlap(box, seen) <= max_overlap for other, seen in kept):
-            kept.append((name, box))
-    names = {name: stated.name for stated in reversed(found) for name in [stated.name.casefold()]}
+        is_repeated = any(_share_name(stated, other) and overlap(box, seen) > max_overlap for other, seen in kept)
+        if not is_degenerate and not is_repeated:
+            kept.append((stated, box))
     kept.sort(key=lambda entry: -_area(entry[1]))
     colors = region_palette(len(kept)).tolist()
     return [
-        Box(name=names[name], box=box.tolist(), color=color) for (name, box), color in zip(kept, colors, strict=True)
+        Box(name=stated.name, box=box.tolist(), color=color, score=stated.score)
+        for (stated, box), color in zip(kept, colors, strict=True)
     ]
+
+
+def _share_name(first: NamedBox, other: NamedBox) -> bool:
+    return first.name.casefold() == other.name.casefold()
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from annotators.answers import parse_boxes
+from annotators.answers import parse_boxes, score_boxes
 from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, Fact, RecordView, Resources
 from annotators.boxes import draw_boxes, place_boxes
 from annotators.pretrained import PretrainedAnnotator
@@ -22,7 +22,7 @@ QUESTION = (
 @ANNOTATORS.register("bbox")
 @dataclass(frozen=True, kw_only=True)
 class Grounding(PretrainedAnnotator):
-    """Outlines on black, a colour a box, the largest first; name, box and colour go into the record's JSON.
+    """Outlines on black, a colour a box, the largest first; name, box, colour and score go into the record's JSON.
 
     Nothing in the picture gives an empty map, which is not usable. An answer that cannot be read is a failure.
     """
@@ -51,8 +51,9 @@ class Grounding(PretrainedAnnotator):
         def annotate(view: RecordView, rng: np.random.Generator) -> list[Annotation | Fact]:
             height, width = view["target"].shape[:2]
             found, answer = ask_twice(ask, view["target"], QUESTION, parse_boxes, rng)
+            scored = score_boxes(found, answer.text, answer.probabilities)
             boxes = place_boxes(
-                found, answer.frame, (height, width), max_overlap=self.max_overlap, min_side=self.min_side
+                scored, answer.frame, (height, width), max_overlap=self.max_overlap, min_side=self.min_side
             )
             return [Annotation("bbox", draw_boxes(boxes, height, width)), Fact("boxes", boxes)]
 

@@ -16,6 +16,7 @@ from graph200k.errors import AnswerError
 
 if TYPE_CHECKING:
     import torch
+    from transformers import PreTrainedTokenizerBase
 
 T = TypeVar("T")
 
@@ -24,6 +25,8 @@ MIN_PIXELS = 56 * 56
 
 _RELATIVE_UNITS = 1000.0
 """Width and height of every image for Qwen2-VL."""
+
+_END_MARKS = ("<|im_end|>", "<|endoftext|>")
 
 _TEMPERATURE = 0.7
 """Of the second try, which must come out otherwise than the first."""
@@ -35,6 +38,8 @@ class Answer:
 
     text: str
     """With the marks of boxes, without those of turns."""
+    probabilities: np.ndarray
+    """float32, for each character that of the token it belongs to, given all before it; 0 to 1."""
     frame: tuple[float, float]
     """Width and height of the image in the units in which the model states boxes."""
 
@@ -114,15 +119,24 @@ def load_vision_language_model(name: str, folder: Path, *, max_pixels: int, max_
                 top_p=None,
                 top_k=None,
                 repetition_penalty=1.0,
-                logits_processor=[] if rng is None else [_Noise(rng)],
+                logits_processor=[choice := _Choice(rng)],
             )
-        tokens = written[0, inputs["input_ids"].shape[1] :]
+            tokens = written[0, inputs["input_ids"].shape[1] :].tolist()
+            probabilities = choice.probabilities(tokens[-1])
         _, rows, columns = inputs["image_grid_thw"][0].tolist()
         pixels = (float(columns * patch), float(rows * patch))
         frame = pixels if kind == "qwen2_5_vl" else (_RELATIVE_UNITS, _RELATIVE_UNITS)
-        return Answer(_without_turns(processor.tokenizer.decode(tokens)), frame)
+        return Answer(*_text(processor.tokenizer, tokens, probabilities), frame)
 
     return ask
+
+
+def _text(tokenizer: PreTrainedTokenizerBase, tokens: list[int], probabilities: np.ndarray) -> tuple[str, np.ndarray]:
+    """Return the text of an answer without its end mark, and a probability for each character."""
+    count = len(tokens) - (tokens[-1] in tokenizer.convert_tokens_to_ids(list(_END_MARKS)))
+    # Decoded from the start each time: a character may lie in several tokens, and a token alone decodes otherwise.
+    lengths = [len(tokenizer.decode(tokens[:end])) for end in range(count + 1)]
+    return tokenizer.decode(tokens[:count]), np.repeat(probabilities[:count], np.maximum(np.diff(lengths), 0))
 
 
 def _placement() -> tuple[torch.device, torch.dtype]:
@@ -133,23 +147,34 @@ def _placement() -> tuple[torch.device, torch.dtype]:
     return device, torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
-def _without_turns(text: str) -> str:
-    for mark in ("<|im_end|>", "<|endoftext|>"):
-        text = text.replace(mark, "")
-    return text.strip()
+class _Choice:
+    """Choose the likeliest token, or with ``rng`` draw one; and remember how likely each chosen token was.
 
-
-class _Noise:
-    """Add Gumbel noise to the scores of the next token: the best one then is a draw from their softmax.
-
-    So an answer depends on its record's own generator, and on no global state.
+    Drawing adds Gumbel noise to the scores: the best one then is a draw from their softmax. So an answer depends on its
+    record's own generator, and on no global state.
     """
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator | None) -> None:
         self._rng = rng
+        self._scores: torch.Tensor | None = None
+        self._chosen: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return the scores (1×tokens) by which generation takes the best; called once a token."""
         import torch
 
+        if self._scores is not None:
+            self._chosen.append(self._scores[0, input_ids[0, -1]])
+        self._scores = scores.float().log_softmax(dim=-1)
+        if self._rng is None:
+            return scores
         noise = torch.from_numpy(self._rng.gumbel(size=tuple(scores.shape))).to(scores.device, scores.dtype)
         return scores / _TEMPERATURE + noise
+
+    def probabilities(self, last: int) -> np.ndarray:
+        """Return the probability of each token (float32), of which the last one was ``last``."""
+        import torch
+
+        assert self._scores is not None
+        chosen: np.ndarray = torch.stack([*self._chosen, self._scores[0, last]]).exp().cpu().numpy()
+        return chosen

@@ -1,8 +1,9 @@
 """Answers as models of both kinds give them, whole, adorned, broken and cut off."""
 
+import numpy as np
 import pytest
 
-from annotators.answers import Caption, NamedBox, parse_boxes, parse_caption
+from annotators.answers import Caption, NamedBox, parse_boxes, parse_caption, score_boxes
 from graph200k.errors import AnswerError
 
 CAT, DOG = NamedBox("cat", (12.0, 30.0, 310.0, 455.0)), NamedBox("a small dog", (320.5, 200.0, 610.0, 470.0))
@@ -78,6 +79,28 @@ def test_of_a_long_answer_both_ends_are_told() -> None:
     with pytest.raises(AnswerError, match=r"found 'So begins .* … .* at the end'$") as raised:
         parse_boxes(f"So begins {'it goes on ' * 100} at the end")
     assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("answer", BOTH.values(), ids=BOTH.keys())
+def test_a_box_is_as_sure_as_its_digits(answer: str) -> None:
+    probabilities = np.full(len(answer), 0.5, np.float32)
+    probabilities[: answer.rindex("310")] = 0.25
+    for sign in "{[(":
+        probabilities[[place for place, letter in enumerate(answer) if letter == sign]] = 0  # no digits
+    cat, dog = score_boxes(parse_boxes(answer), answer, probabilities)
+    assert (cat.score, dog.score) == (pytest.approx((4 * 0.25 + 6 * 0.5) / 10, abs=0.001), 0.5)
+
+
+def test_of_equal_boxes_each_has_its_own_score() -> None:
+    answer = "a (1,2),(3,4) b (1,2),(3,4)"
+    probabilities = np.arange(len(answer)) / 100
+    first, second = score_boxes(parse_boxes(answer), answer, probabilities)
+    assert (first.score, second.score) == (0.07, 0.21)
+
+
+def test_numbers_written_oddly_have_no_score() -> None:
+    answer = '[{"bbox_2d": [1e1, 20, 30, 40], "label": "cat"}]'
+    assert score_boxes(parse_boxes(answer), answer, np.ones(len(answer))) == parse_boxes(answer)
 
 
 CAPTIONS = {

@@ -64,6 +64,11 @@ def test_of_repetitions_the_first_one_stays_and_another_name_is_another_object()
     assert [(box.name, tuple(box.box)) for box in found] == [("Cat", first), ("dog", other)]
 
 
+def test_a_score_stays_with_its_box() -> None:
+    small, large = NamedBox("cup", (0, 0, 9, 9), 0.25), NamedBox("table", (0, 0, 90, 90), 0.75)
+    assert [(box.name, box.score) for box in place(small, large)] == [("table", 0.75), ("cup", 0.25)]
+
+
 def test_outlines_lie_inside_their_boxes_and_the_smaller_one_on_top() -> None:
     boxes = place(NamedBox("table", (10, 10, 90, 90)), NamedBox("cup", (10, 10, 40, 40)))
     image = draw_boxes(boxes, 100, 100)

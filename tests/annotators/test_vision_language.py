@@ -75,6 +75,7 @@ def test_boxes_come_out_drawn_and_stated_in_pixels_of_the_target(folders: dict[s
     scale = np.array([200 / 196, 120 / 112] * 2)
     expected = [np.round(np.array(entry["bbox_2d"]) * scale, 1).tolist() for entry in json.loads(BOXES_ANSWER)[:2]]
     assert [(box.name, box.box) for box in fact.value] == [("cup", expected[0]), ("handle", expected[1])]
+    assert all(box.score > 0.99 for box in fact.value)
     drawn = {tuple(color) for color in picture.image.reshape(-1, 3)} - {(0, 0, 0)}
     assert drawn == {tuple(box.color) for box in fact.value}
 
@@ -102,6 +103,22 @@ def test_the_second_answer_is_drawn_with_the_record_s_own_generator(doubtful: Pa
     torch.manual_seed(99)
     assert [ask(IMAGE, QUESTION, np.random.default_rng(seed)).text for seed in range(8)] == answers
     assert {ask(IMAGE, QUESTION, None).text for _ in range(2)} == {REFUSAL}
+
+
+def test_each_character_has_the_probability_of_its_token(folders: dict[str, Path], doubtful: Path) -> None:
+    sure, torn = load(folders["qwen2_vl"])(IMAGE, QUESTION, None), load(doubtful)(IMAGE, QUESTION, None)
+    assert len(sure.probabilities) == len(sure.text)
+    assert (sure.probabilities > 0.99).all()
+    assert 0.4 < torn.probabilities[0] < 0.6
+    assert (torn.probabilities[8:] > 0.99).all()
+
+
+def test_characters_of_several_bytes_have_one_probability_each(tmp_path: Path) -> None:
+    text = '[{"bbox_2d": [1, 2, 30, 40], "label": "café ☕ 日本"}]'
+    for length in (9, 200):
+        answer = load(save_qwen_vl(tmp_path, boxes=(text,)), max_tokens=length)(IMAGE, QUESTION, None)
+        assert len(answer.probabilities) == len(answer.text)
+    assert answer.text == text
 
 
 def test_a_second_answer_that_can_be_read_is_taken(doubtful: Path) -> None:
