@@ -26,7 +26,7 @@ class Depth(PretrainedAnnotator):
     name = "depth"
     produces = ("depth",)
     pretrained = "depth"
-    resources = Resources(gpus=0.15, memory_mb=3000, time_limit_s=120.0)
+    resources = Resources(gpus=0.07, memory_mb=3000, time_limit_s=120.0)
 
     def load(self, weights_folder: Path) -> AnnotateFunction:
         """Return the function that makes depth maps."""

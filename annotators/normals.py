@@ -26,7 +26,7 @@ class Normal(PretrainedAnnotator):
     name = "normal"
     produces = ("normal",)
     pretrained = "normal"
-    resources = Resources(gpus=0.3, memory_mb=7000, time_limit_s=600.0)
+    resources = Resources(gpus=0.1, memory_mb=7000, time_limit_s=600.0)
 
     steps: int = 4
     """Denoising steps, as its authors advise."""

@@ -18,7 +18,7 @@ from annotators.threads import one_thread
 
 if TYPE_CHECKING:
     import torch
-    from transformers import MaskGenerationPipeline
+    from transformers import MaskGenerationPipeline, Sam2ImageProcessor, Sam2Model
     from transformers.models.sam2.modeling_sam2 import Sam2ImageSegmentationOutput
 
 _POINTS_AT_ONCE = 64
@@ -33,7 +33,7 @@ class Sam2Mask(PretrainedAnnotator):
     name = "sam2_mask"
     produces = ("sam2_mask",)
     pretrained = "sam2"
-    resources = Resources(gpus=0.2, memory_mb=4000, time_limit_s=600.0)
+    resources = Resources(gpus=0.08, memory_mb=4000, time_limit_s=600.0)
 
     points_per_side: int = 32
     """Points of the grid along each side."""
@@ -75,15 +75,23 @@ class Sam2Mask(PretrainedAnnotator):
 
 def load_mask_generator(name: str, folder: Path) -> MaskGenerationPipeline:
     """Return transformers' pipeline that makes masks from a grid of points, on SAM 2."""
+    model, processor = load_sam2(name, folder)
+    from transformers import MaskGenerationPipeline
+
+    model.register_forward_hook(_in_full_precision)
+    return MaskGenerationPipeline(model=model, image_processor=processor, device=model.device)
+
+
+def load_sam2(name: str, folder: Path) -> tuple[Sam2Model, Sam2ImageProcessor]:
+    """Return SAM 2, where it runs and in the precision in which it runs, and what prepares its images."""
     with loading(name, folder):
-        from transformers import AutoImageProcessor, MaskGenerationPipeline, Sam2Model
+        from transformers import AutoImageProcessor, Sam2Model
 
         device, dtype = placement()
         processor = AutoImageProcessor.from_pretrained(folder)
         model, info = Sam2Model.from_pretrained(folder, dtype=dtype, use_safetensors=True, output_loading_info=True)
     check_complete(name, folder, info)
-    model.register_forward_hook(_in_full_precision)
-    return MaskGenerationPipeline(model=model.eval(), image_processor=processor, device=device)
+    return model.to(device).eval(), processor
 
 
 def _in_full_precision(model: torch.nn.Module, inputs: tuple[()], output: Sam2ImageSegmentationOutput) -> None:

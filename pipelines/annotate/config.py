@@ -32,6 +32,9 @@ _NAMED: dict[str, tuple[str, ...]] = {
         "normal",
         "openpose_body",
         "sam2_mask",
+        "bbox",
+        "mask",
+        "caption",
     ),
 }
 
@@ -42,6 +45,8 @@ PRESETS: Mapping[str, tuple[str, ...]] = _NAMED | {SMOKE: _NAMED["paper"]}
 """Annotators of each preset."""
 
 SMOKE_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
+    "bbox": {"max_pixels": 50_176},
+    "caption": {"max_pixels": 50_176},
     "hed_network": {"short_side": 64},
     "mlsd_network": {"short_side": 64},
     "normal": {"steps": 1, "processing_resolution": 64},

@@ -17,7 +17,7 @@ from annotators.base import AnnotateFunction, Annotation, Annotator, Fact, Recor
 from graph200k.catalogue import GRAPH200K, MetaTask
 from graph200k.codecs import decode_image, encode_image, is_blank
 from graph200k.commit import index_path, shard_path
-from graph200k.errors import Graph200KError
+from graph200k.errors import AnswerError, Graph200KError
 from graph200k.facts import fact_from_json, fact_to_json, is_empty, makers, with_fact
 from graph200k.index import INDEX_SCHEMA, read_table, table_members
 from graph200k.parts import PartRow, failure_row, write_part
@@ -26,7 +26,7 @@ from graph200k.seeds import derive_seed
 from graph200k.storage import Folder
 from pipelines.annotate.ledger import Ledger, ledger_folder
 
-MAX_ERROR_CHARACTERS = 300
+MAX_ERROR_CHARACTERS = 500
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -262,7 +262,9 @@ def _check_fact(annotator: Annotator, made: Fact) -> None:
 
 def _error_class(error: Exception) -> str:
     is_oom = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's, not imported here
-    return "oom" if is_oom else "error"
+    if is_oom:
+        return "oom"
+    return "bad_answer" if isinstance(error, AnswerError) else "error"
 
 
 def _total(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
