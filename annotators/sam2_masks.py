@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, Resources
+from annotators.batching import BatchSize
 from annotators.palette import color_labels, paint_masks, region_palette
 from annotators.pretrained import PretrainedAnnotator, check_complete, loading, placement
 from annotators.scale import resize, resize_labels, working_size
@@ -50,26 +51,32 @@ class Sam2Mask(PretrainedAnnotator):
         """Return the function that paints masks."""
         generator = load_mask_generator(self.pretrained, self.folder())
 
+        points_at_once = BatchSize(_POINTS_AT_ONCE)
+
         def annotate(images: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Annotation]:
             height, width = images["target"].shape[:2]
             size = min((height, width), working_size(height, width, self.short_side))
-            labels = paint_masks(self._masks(generator, resize(images["target"], *size)))
+            labels = paint_masks(self._masks(generator, resize(images["target"], *size), points_at_once))
             palette = np.concatenate([_BLACK, region_palette(int(labels.max()))])
             return [Annotation("sam2_mask", color_labels(resize_labels(labels, height, width), palette))]
 
         return annotate
 
-    def _masks(self, generator: MaskGenerationPipeline, image: np.ndarray) -> np.ndarray:
+    def _masks(self, generator: MaskGenerationPipeline, image: np.ndarray, points_at_once: BatchSize) -> np.ndarray:
         """Return the masks (bool, N×H×W) of an image (uint8, H×W×3)."""
-        with one_thread():
-            found = generator(
+
+        def generate(points: int) -> list[np.ndarray]:
+            return generator(
                 Image.fromarray(image),
                 points_per_crop=self.points_per_side,
-                points_per_batch=_POINTS_AT_ONCE,
+                points_per_batch=points,
                 pred_iou_thresh=self.pred_iou_thresh,
                 stability_score_thresh=self.stability_score_thresh,
                 crops_nms_thresh=self.nms_thresh,
             )["masks"]
+
+        with one_thread():
+            found = points_at_once.fit(generate)
         return np.array([np.asarray(mask) for mask in found], bool).reshape(-1, *image.shape[:2])
 
 

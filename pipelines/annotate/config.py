@@ -76,6 +76,8 @@ class AnnotateConfig(BaseModel):
     """Worker processes a stage; by default one a CPU of the cluster, fewer where memory is short."""
     on_cpu: bool = False
     """Run models that want a GPU on the CPU, which takes minutes an image for the large ones."""
+    compile: bool = False
+    """Let torch compile the networks, on GPUs: minutes at the start, for runs of some thousand images and more."""
     annotators: dict[str, dict[str, Any]] = {}
     """Parameters by annotator, over its own defaults."""
     models: dict[str, Path] = {}
@@ -132,7 +134,7 @@ def choose_annotators(config: AnnotateConfig, only: Iterable[str] | None, weight
         parameters = {name: {**SMOKE_PARAMETERS.get(name, {}), **parameters.get(name, {})} for name in names}
     chosen = []
     for name in names:
-        annotator = _make(name, parameters, local)
+        annotator = _make(name, parameters, local, compiled=config.compile)
         missing = [file for file in annotator.weights if find(file, weights) is None]
         if not missing:
             chosen.append(annotator)
@@ -200,12 +202,18 @@ def _maker_of(name: str, preset: Iterable[str]) -> str:
     raise UnknownNameError("annotator", name, ANNOTATORS)
 
 
-def _make(name: str, parameters: Mapping[str, Mapping[str, Any]], local: Mapping[str, LocalModel]) -> Annotator:
+def _make(
+    name: str,
+    parameters: Mapping[str, Mapping[str, Any]],
+    local: Mapping[str, LocalModel],
+    *,
+    compiled: bool,
+) -> Annotator:
     cls = ANNOTATORS[name]
     given = parameters.get(name, {})
     known = cls.parameter_names()
     if unknown := set(given) - set(known):
         raise PlanError(f"{name} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(known) or 'none'}")
     if issubclass(cls, PretrainedAnnotator):
-        return cls(local=local.get(cls.pretrained), **given)
+        return cls(local=local.get(cls.pretrained), compiled=compiled, **given)
     return cls(**given)

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, Fact, RecordView
+from annotators.batching import BatchFunction
 from annotators.models import MODELS, local_model
-from annotators.pretrained import PretrainedAnnotator, loading
+from annotators.pretrained import PretrainedAnnotator, batched, loading, settled
 from annotators.tiny.controlnet_aux import save_hed, save_mlsd, save_normal_bae, save_openpose
 from annotators.tiny.depth import save_depth_model
 from annotators.tiny.marigold import save_marigold
@@ -72,6 +73,9 @@ HALF: dict[str, dict[str, Any]] = {
     "sam2_mask": {},
 }
 """Those that run in half precision on a GPU, and parameters with which a CPU can too."""
+
+BATCHED = ("depth", "segmentation", "normal")
+"""Those that take several records at once on a GPU."""
 
 Load = Callable[[str], AnnotateFunction]
 
@@ -167,6 +171,36 @@ def test_same_picture_and_seed_same_bytes_after_loading_again(load: Load, folder
     image = draw(100, 150)
     again = make(name, folders[name]).load(Path("unused"))
     assert content(annotate(load(name), image)) == content(annotate(again, image))
+
+
+@pytest.mark.parametrize("name", BATCHED)
+def test_a_batch_of_pictures_of_any_size_is_as_one_by_one(load: Load, name: str) -> None:
+    function = load(name)
+    images = [draw(*size) for size in [(64, 96), (120, 80), (64, 96), (96, 64)]]
+    images[2] = np.ascontiguousarray(images[2][::-1])
+    views = [RecordView({"target": image}) for image in images]
+    together = BatchFunction(function.run, len(views)).many(views, list(map(np.random.default_rng, range(4))))
+    for seed, (image, (made,)) in enumerate(zip(images, together, strict=True)):
+        (alone,) = (one.image for one in annotate(function, image, seed))
+        assert made.image.shape == alone.shape
+        assert np.mean(np.abs(made.image.astype(int) - alone) > 1) < 0.001
+
+
+def test_on_a_cpu_records_come_one_by_one_and_on_a_gpu_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert batched(lambda views, rngs: [], 8).most == 1
+    monkeypatch.setattr("annotators.pretrained.placement", lambda: (torch.device("cuda"), torch.float16))
+    assert batched(lambda views, rngs: [], 8).most == 8
+
+
+def test_a_network_is_compiled_on_a_gpu_alone_and_that_is_no_parameter(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = torch.nn.Identity()
+    assert settled(network, compiled=True) is network
+    monkeypatch.setattr("annotators.pretrained.placement", lambda: (torch.device("cuda"), torch.float16))
+    assert settled(network, compiled=False) is network
+    assert isinstance(settled(network, compiled=True), torch._dynamo.OptimizedModule)
+    assert make("depth", folders["depth"], compiled=True).fingerprint == make("depth", folders["depth"]).fingerprint
 
 
 @pytest.mark.parametrize("name", HALF)
