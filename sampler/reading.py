@@ -72,7 +72,7 @@ class BufferedDataset(Dataset):
         vars(self).update(vars(dataset))
         self._nodes = frozenset([*nodes, JSON_NODE])
         self._reader = ForwardReader(self.folder)
-        self._held: dict[int, list[tuple[int, int]]] = {}
+        self._held: dict[int, dict[tuple[str, int | None, str], Member]] = {}
         self._content: dict[tuple[int, int], bytes] = {}
         self.held_bytes = 0
         """Bytes of the members that are held now."""
@@ -80,24 +80,34 @@ class BufferedDataset(Dataset):
     def hold(self, row: int) -> None:
         """Read the record at ``row``; cheap if rows come in the order of the dataset within a shard."""
         shard = int(self.shard_numbers[row])
-        places = self._held.setdefault(row, [])
-        for member in self.members(row):
+        # The index is an Arrow table: what is asked of it five times a sample is kept as objects.
+        held = self._held[row] = {(found.node, found.variant, found.role): found for found in super().members(row)}
+        for member in held.values():
             if member.node in self._nodes:
                 data = self._reader.read(shard_path(shard), member.offset, member.size)
                 self._content[shard, member.offset] = data
                 self.held_bytes += len(data)
-                places.append((shard, member.offset))
 
     def release(self, row: int) -> None:
         """Forget the record at ``row``."""
-        for place in self._held.pop(row):
-            self.held_bytes -= len(self._content.pop(place))
+        shard = int(self.shard_numbers[row])
+        for member in self._held.pop(row).values():
+            self.held_bytes -= len(self._content.pop((shard, member.offset), b""))
 
     def close(self) -> None:
         """Forget all records, and close the shard that is open."""
         for row in list(self._held):
             self.release(row)
         self._reader.close()
+
+    def members(self, row: int) -> tuple[Member, ...]:
+        """Return the members of a record that is held, as :meth:`Dataset.members` does."""
+        return tuple(self._held[row].values())
+
+    def member(self, row: int, node: str, variant: int | None = None, role: str = "") -> Member:
+        """Return one member of a record that is held, as :meth:`Dataset.member` does."""
+        found = self._held[row].get((node, variant, role))
+        return super().member(row, node, variant, role) if found is None else found
 
     def read_content(self, member: Member, shard: int) -> bytes:
         """Return the bytes of a member of a record that is held."""

@@ -6,6 +6,7 @@ candidates off a fixed order, so that it does not matter when damage was found.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import TypeAlias
@@ -24,7 +25,7 @@ Readable: TypeAlias = Callable[[int, PoolTask, int], bool]
 """From a row of the dataset, a task and the bits its variants are chosen by, to whether no damage is known there."""
 
 
-class _Stream(IntEnum):
+class _Purpose(IntEnum):
     """Purposes of the random numbers of a sample."""
 
     CONTEXTS = 0
@@ -62,7 +63,8 @@ class StreamPicker:
         )
         self._availability, self._contents = dataset.availability, dataset.content_ids()
         self._buckets = aspect_buckets(dataset.sizes)
-        self._contexts = np.cumsum(config.contexts) / sum(config.contexts)
+        # Without the last: a sum of floats may end just below 1.
+        self._contexts = np.cumsum(config.contexts)[:-1] / sum(config.contexts)
         self._samples = Streams("stream samples", config.seed)
         self._task_order = Streams("stream tasks", config.seed)
         self._example_order = Streams("stream examples", config.seed)
@@ -75,68 +77,64 @@ class StreamPicker:
         found: np.ndarray = np.array([len(self._tasks_of(int(mask))[0]) > 0 for mask in masks], bool)[inverse]
         return found
 
-    def wanted_contexts(self, index: int) -> int:
-        """Return how many examples sample ``index`` should have."""
-        number = self._samples.uniform(np.array([index]), _Stream.CONTEXTS)[0]
-        return min(int(np.searchsorted(self._contexts, number, side="right")), len(self._contexts) - 1)
+    def pick(self, index: int, query: int, held: np.ndarray, readable: Readable) -> tuple[PoolTask, Picks, int] | None:
+        """Return a task for a record, what fills its grid, and how many examples are missing.
 
-    def pick(self, index: int, query: int, held: np.ndarray, readable: Readable) -> tuple[PoolTask, Picks] | None:
-        """Return a task for the record at row ``query`` and what fills its grid; None if damage leaves it no task.
+        None if damage leaves the record no task.
 
         Parameters
         ----------
         index
             Index of the sample.
         query
-            Row of the dataset.
+            Row of the record in the dataset.
         held
             int64, rows of the records that can be examples; the query may be among them.
         readable
             Says what is not known to be damaged.
         """
-        bits = self._variant_bits(index, np.array([query]))[0]
+        bits = self._samples.bits(index * len(_Purpose) + np.arange(len(_Purpose)), 0)
+        uniform = (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        wanted = int(np.searchsorted(self._contexts, uniform[_Purpose.CONTEXTS], side="right"))
+        own = int(self._variants.bits(np.array([query]), index)[0])
         for attempt, position in enumerate(self._ordered_tasks(index, query)):
             entry = self._tasks[position]
-            if not readable(query, entry, bits):
+            if not readable(query, entry, own):
                 continue
             examples = self._examples(index, position, query, held, readable)
-            records = np.array([*examples, query])
-            one = np.array([index])
-            columns = len(entry.columns)
-            reverse = self._samples.uniform(one, _Stream.REVERSE)[0] < self._config.reverse
-            other = self._samples.below(one, _Stream.MASKED, np.array([columns - 1]))[0]
-            return entry, Picks(
+            chosen = [*itertools.islice(examples, wanted), (query, own)]
+            records = tuple(row for row, _ in chosen)
+            last = len(entry.columns) - 1
+            reverse = uniform[_Purpose.REVERSE] < self._config.reverse
+            picks = Picks(
                 index=index,
                 attempt=attempt,
-                records=tuple(int(row) for row in records),
-                buckets=tuple(int(bucket) for bucket in self._row_buckets(position, records)),
-                variants=tuple(self._variant_bits(index, records)),
-                order=int(self._samples.bits(one, _Stream.ORDER)[0]),
-                masked=int(other) if reverse else columns - 1,
-                words=int(self._samples.bits(one, _Stream.WORDS)[0]),
+                records=records,
+                buckets=tuple(self._row_buckets(position, np.array(records)).tolist()),
+                variants=tuple(variant for _, variant in chosen),
+                order=int(bits[_Purpose.ORDER]),
+                masked=int(uniform[_Purpose.MASKED] * last) if reverse else last,
+                words=int(bits[_Purpose.WORDS]),
             )
+            return entry, picks, wanted + 1 - len(chosen)
         return None
 
-    def _examples(self, index: int, position: int, query: int, held: np.ndarray, readable: Readable) -> list[int]:
-        """Return up to as many rows as are wanted, no two of equal content, in an order drawn for the sample."""
-        wanted = self.wanted_contexts(index)
-        if wanted == 0:
-            return []
+    def _examples(
+        self, index: int, position: int, query: int, held: np.ndarray, readable: Readable
+    ) -> Iterator[tuple[int, int]]:
+        """Yield rows that can be examples, of different content, with their variant bits, in the sample's own order."""
         need, entry = self._needs[position], self._tasks[position]
         fits = (self._availability[held] & need) == need
         if self._one_bucket:
             fits &= self._row_buckets(position, held) == self._row_buckets(position, np.array([query]))[0]
         candidates = held[fits]
         candidates = candidates[np.argsort(self._example_order.bits(candidates, index), kind="stable")]
-        seen, chosen = {int(self._contents[query])}, []
-        for row in candidates.tolist():
+        seen = {int(self._contents[query])}
+        for row, bits in zip(candidates.tolist(), self._variants.bits(candidates, index).tolist(), strict=True):
             content = int(self._contents[row])
-            if content not in seen and readable(row, entry, self._variant_bits(index, np.array([row]))[0]):
+            if content not in seen and readable(row, entry, bits):
                 seen.add(content)
-                chosen.append(row)
-                if len(chosen) == wanted:
-                    break
-        return chosen
+                yield row, bits
 
     def _ordered_tasks(self, index: int, query: int) -> Iterator[int]:
         """Yield the positions of the tasks a record can serve, in the order that weighted draws would bring them up."""
@@ -157,6 +155,3 @@ class StreamPicker:
 
     def _row_buckets(self, position: int, rows: np.ndarray) -> np.ndarray:
         return np.full(len(rows), SQUARE) if self._square[position] else self._buckets[rows]
-
-    def _variant_bits(self, index: int, rows: np.ndarray) -> list[int]:
-        return [int(bits) for bits in self._variants.bits(rows, index)]

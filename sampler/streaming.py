@@ -227,7 +227,7 @@ class _Epoch:
             if picked is None:
                 stream.counts.unreadable += 1
                 return None
-            entry, picks = picked
+            entry, picks, missing = picked
             try:
                 sample = compose(source, entry, picks, stream.config)
                 grid = load_grid(source, sample, stream.config.fit)
@@ -236,7 +236,7 @@ class _Epoch:
                     raise
                 continue
             self._damage.in_a_row = 0
-            stream.counts.fewer_contexts += len(picks.records) <= stream._picker.wanted_contexts(index)
+            stream.counts.fewer_contexts += missing > 0
             return sample, grid
 
 
