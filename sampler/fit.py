@@ -91,6 +91,8 @@ def fit_image(
     ((50, 60, 3), True)
     """
     extent = extent or (float(image.shape[0]), float(image.shape[1]))
+    if image.shape[:2] == size and extent[0] == size[0] and extent[1] == size[1]:
+        return image.copy()
     shown = shown_size(extent, size, fit)
     picture = Image.fromarray(image)
     if fit == "pad":

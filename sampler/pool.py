@@ -108,7 +108,7 @@ class Pool:
         kept: list[tuple[Task, RecordList]] = []
         for task in tasks:
             turned = square or not TURNED.isdisjoint(task.path)
-            records = lists.serving(_need(task, dataset.catalogue), square=turned)
+            records = lists.serving(task_need(task, dataset.catalogue), square=turned)
             reason = _why_not(task, share, dataset.catalogue, wanted)
             if reason:
                 self.left_out.append(LeftOut(share.data, task.name, reason))
@@ -126,7 +126,7 @@ class Pool:
         ]
 
 
-def _need(task: Task, catalogue: Catalogue) -> int:
+def task_need(task: Task, catalogue: Catalogue) -> int:
     """Return the availability mask that a record must have: an online node type needs its target and nothing else."""
     stored = [node for node in task.path if catalogue[node].storage is not Storage.ONLINE]
     return catalogue.mask([*stored, "target"])

@@ -22,6 +22,7 @@ from sampler.cells import Cell, load_row, variants
 from sampler.columns import Column
 from sampler.config import DatasetShare, SamplerConfig
 from sampler.draws import Drawer, Draws
+from sampler.fit import Fit
 from sampler.grid import Grid, cell_size
 from sampler.instructions import Instructions, instruct
 from sampler.pool import Pool, PoolTask, dataset_fingerprint
@@ -82,6 +83,26 @@ class Sample:
 def _cell_json(cell: Cell) -> dict[str, Any]:
     described = {"key": cell.key, "node": cell.node, "variant": cell.variant, "role": cell.role}
     return described if cell.params is None else described | {"params": dict(cell.params)}
+
+
+@dataclass(frozen=True, slots=True)
+class Picks:
+    """What was picked for a sample of a task, as numbers."""
+
+    index: int
+    attempt: int
+    records: tuple[int, ...]
+    """Rows of the dataset, one a grid row; the query last."""
+    buckets: tuple[int, ...]
+    """Aspect bucket of each grid row."""
+    variants: tuple[int, ...]
+    """Of each grid row, the bits that the variants are chosen by."""
+    order: int
+    """Bits that the order of the condition columns is made from."""
+    masked: int
+    """Column of the query's cell to generate, among the columns as shown."""
+    words: int
+    """64 bits that phrases and dropouts are chosen by."""
 
 
 class TaskSampler:
@@ -150,74 +171,25 @@ class TaskSampler:
         draws = self._drawer.draws(index, index + 1, attempt)
         entry = self.pool.tasks[int(draws.tasks[0])]
         dataset = self.datasets[entry.dataset]
-        contexts = int(draws.contexts[0])
-        columns = _shown(entry, int(draws.order[0]))
-        records = [int(row) for row in draws.records[0, : contexts + 1]]
+        rows = int(draws.contexts[0]) + 1
+        records = [int(row) for row in draws.records[0, :rows]]
         if self._choose is not None:
             records = _chosen(self._choose, dataset, entry, records, draws.buckets[0])
-        rows = tuple(
-            _cells(dataset, record, columns, int(draws.variants[0, row]), (self.config.seed, index, attempt, row))
-            for row, record in enumerate(records)
-        )
-        masked = ((contexts, int(draws.masked[0])),)
-        info = dataset.info(records[-1])
-        return Sample(
-            seed=self.config.seed,
+        picks = Picks(
             index=index,
             attempt=attempt,
-            dataset=entry.dataset,
-            data=dataset.folder.shown(),
-            task=entry.task,
-            columns=columns,
             records=tuple(records),
-            rows=rows,
-            masked=masked,
-            cell_sizes=tuple(
-                cell_size(int(bucket), self.config.area_px) for bucket in draws.buckets[0, : contexts + 1]
-            ),
-            instructions=self._instructions(entry, columns, masked, rows, info, int(draws.words[0])),
+            buckets=tuple(int(bucket) for bucket in draws.buckets[0, :rows]),
+            variants=tuple(int(bits) for bits in draws.variants[0, :rows]),
+            order=int(draws.order[0]),
+            masked=int(draws.masked[0]),
+            words=int(draws.words[0]),
         )
-
-    def _instructions(
-        self,
-        entry: PoolTask,
-        columns: Sequence[Column],
-        masked: Sequence[tuple[int, int]],
-        rows: Sequence[Sequence[Cell]],
-        info: RecordInfo,
-        words: int,
-    ) -> Instructions:
-        return instruct(
-            entry.task,
-            columns,
-            masked,
-            rows=len(rows),
-            text=info.text,
-            edit=_edit(info, rows[-1]),
-            picks=words,
-            config=self.config.instructions,
-            catalogue=self.datasets[entry.dataset].catalogue,
-        )
+        return compose(dataset, entry, picks, self.config)
 
     def grid(self, sample: Sample) -> Grid:
-        """Return the pixels of a sample, the true image in the masked cells.
-
-        Raises
-        ------
-        DatasetError
-            If a member is damaged or gone.
-        ImageDecodeError
-            If one is no image.
-        """
-        dataset = self.datasets[sample.dataset]
-        masked = np.zeros((len(sample.rows), len(sample.columns)), bool)
-        for row, column in sample.masked:
-            masked[row, column] = True
-        pixels = tuple(
-            load_row(dataset, record, cells, size, self.config.fit)
-            for record, cells, size in zip(sample.records, sample.rows, sample.cell_sizes, strict=True)
-        )
-        return Grid(pixels, masked)
+        """Return the pixels of a sample, as :func:`load_grid` does."""
+        return load_grid(self.datasets[sample.dataset], sample, self.config.fit)
 
     def load(self, index: int) -> tuple[Sample, Grid]:
         """Return sample ``index`` with its pixels; one that cannot be read gives way to another of the same shape.
@@ -241,7 +213,69 @@ class TaskSampler:
         )
 
 
-def _shown(entry: PoolTask, bits: int) -> tuple[Column, ...]:
+def compose(dataset: Dataset, entry: PoolTask, picks: Picks, config: SamplerConfig) -> Sample:
+    """Return the sample that was picked; reads the query's JSON and the indexes of the records' shards.
+
+    Raises
+    ------
+    DatasetError
+        If they are damaged or gone.
+    """
+    columns = shown_columns(entry, picks.order)
+    rows = tuple(
+        cells_of(dataset, record, columns, bits, (config.seed, picks.index, picks.attempt, row))
+        for row, (record, bits) in enumerate(zip(picks.records, picks.variants, strict=True))
+    )
+    masked = ((len(rows) - 1, picks.masked),)
+    info = dataset.info(picks.records[-1])
+    instructions = instruct(
+        entry.task,
+        columns,
+        masked,
+        rows=len(rows),
+        text=info.text,
+        edit=_edit(info, rows[-1]),
+        picks=picks.words,
+        config=config.instructions,
+        catalogue=dataset.catalogue,
+    )
+    return Sample(
+        seed=config.seed,
+        index=picks.index,
+        attempt=picks.attempt,
+        dataset=entry.dataset,
+        data=dataset.folder.shown(),
+        task=entry.task,
+        columns=columns,
+        records=picks.records,
+        rows=rows,
+        masked=masked,
+        cell_sizes=tuple(cell_size(bucket, config.area_px) for bucket in picks.buckets),
+        instructions=instructions,
+    )
+
+
+def load_grid(dataset: Dataset, sample: Sample, fit: Fit) -> Grid:
+    """Return the pixels of a sample, the true image in the masked cells.
+
+    Raises
+    ------
+    DatasetError
+        If a member is damaged or gone.
+    ImageDecodeError
+        If one is no image.
+    """
+    masked = np.zeros((len(sample.rows), len(sample.columns)), bool)
+    for row, column in sample.masked:
+        masked[row, column] = True
+    pixels = tuple(
+        load_row(dataset, record, cells, size, fit)
+        for record, cells, size in zip(sample.records, sample.rows, sample.cell_sizes, strict=True)
+    )
+    return Grid(pixels, masked)
+
+
+def shown_columns(entry: PoolTask, bits: int) -> tuple[Column, ...]:
     """Return the columns with the conditions in an order chosen by ``bits``."""
     left = list(entry.columns[:-1])
     order = []
@@ -251,9 +285,18 @@ def _shown(entry: PoolTask, bits: int) -> tuple[Column, ...]:
     return (*order, entry.columns[-1])
 
 
-def _cells(
+def cells_of(
     dataset: Dataset, record: int, columns: Sequence[Column], bits: int, stream: tuple[int, ...]
 ) -> tuple[Cell, ...]:
+    """Return the images of a record that fill a row.
+
+    Parameters
+    ----------
+    bits
+        What the variants are chosen by.
+    stream
+        What the parameters of online degradations are a function of.
+    """
     key = str(dataset.keys[record])
     cells = []
     for column in columns:
