@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from graph200k import Dataset
 from sampler.config import SamplerConfig
 from sampler.loader import ClozeDataset, ShapeBatches, collate
-from sampler.samples import TaskSampler
+from sampler.task_sampler import TaskSampler
 
 # Every sample is a function of its index: the same for any number of workers, and again after a restart.
 sampler = TaskSampler([Dataset(sys.argv[1])], SamplerConfig(seed=0, area_px=128**2, shape_block=8))

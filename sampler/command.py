@@ -16,7 +16,8 @@ from sampler.config import DatasetShare, MixConfig
 from sampler.grid import Grid
 from sampler.pool import LeftOut
 from sampler.render import render_sample
-from sampler.samples import Sample, TaskSampler
+from sampler.samples import Sample
+from sampler.task_sampler import TaskSampler
 
 logger = logging.getLogger(__name__)
 

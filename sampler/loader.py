@@ -11,8 +11,9 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, get_
 
 from graph200k.errors import PlanError
 from sampler.grid import Grid
-from sampler.samples import Sample, TaskSampler
+from sampler.samples import Sample
 from sampler.streaming import TaskStream
+from sampler.task_sampler import TaskSampler
 
 
 @dataclass(frozen=True, slots=True)

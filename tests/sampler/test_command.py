@@ -66,7 +66,7 @@ def test_the_picture_hides_what_is_to_be_generated(run: Any, data: str, tmp_path
     from graph200k.dataset import Dataset
     from sampler.command import picture
     from sampler.config import SamplerConfig
-    from sampler.samples import TaskSampler
+    from sampler.task_sampler import TaskSampler
 
     sampler = TaskSampler([Dataset(data)], SamplerConfig(area_px=96**2))
     sample, grid = sampler.load(0)
