@@ -135,15 +135,17 @@ def test_sigterm_saves_and_ends_with_exit_code_0(make: Make, tmp_path: Path) -> 
 
 def test_two_processes_of_torchrun_train_as_one(make: Make, tmp_path: Path) -> None:
     alone = run(make(loop={"steps": 2}), tmp_path / "alone")
+    file = tmp_path / "config.yaml"
+    file.write_text(make(loop={"steps": 2}).model_dump_json())
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    script = ["-m", "support.torchrun_train", str(file), str(tmp_path), "ddp", "fsdp2"]
+    command = [sys.executable, "-m", *launcher, *script]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.returncode == 0, done.stderr
     for strategy in ("ddp", "fsdp2"):
-        loop = {"steps": 2, "strategy": strategy}
-        file = tmp_path / f"{strategy}.yaml"
-        file.write_text(make(loop=loop).model_dump_json())
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-        command = ["-m", "graph200k.cli", "train", "--config", str(file), "--out", str(tmp_path / strategy)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        done = subprocess.run([*launcher, *command], capture_output=True, text=True, timeout=120, env=environment)
-        assert done.returncode == 0, done.stderr
+        # Had the processes trained side by side, each would have written a line a step.
+        assert [line["step"] for line in read_metrics(tmp_path / strategy) if "loss" in line] == [1, 2]
         assert distance(saved_tensors(tmp_path / strategy), alone) < 1e-5
 
 
