@@ -160,6 +160,7 @@ def _open_loader(config: TrainConfig, accelerator: Accelerator) -> ClozeLoader:
 def _load(config: TrainConfig, out: Path, accelerator: Accelerator) -> tuple[TrainState, Encoders]:
     """Load the base model: the transformer with its LoRA, and the encoders."""
     with accelerator.main_process_first():
+        out.mkdir(parents=True, exist_ok=True)
         clear_stop_file(out)
         kind = TINY.get(config.model.base)
         folder = find_model(config.model) if kind is None else save_tiny_flux(out / "model", kind)

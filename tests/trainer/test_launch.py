@@ -21,8 +21,6 @@ def test_two_workers_train_what_one_does_with_twice_the_accumulation(tiny_fill: 
     half = tiny_config(tmp_path / "data", tiny_fill, loop={"steps": 1, "checkpoint_every": 1})
     whole = tiny_config(tmp_path / "data", tiny_fill, loop={"steps": 2, "checkpoint_every": 1})
     two, one = (tmp_path / name for name in ("two", "one"))
-    for out in (two, one):
-        out.mkdir()
     launch(TrainOptions(config=whole, out=two), num_workers=2)
     launch(TrainOptions(config=half, out=one))
     launch(TrainOptions(config=whole, out=one, resume="latest"))

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -48,7 +49,6 @@ def make(data: Path, tiny_fill: Path) -> Make:
 
 def run(config: TrainConfig, out: Path, resume: str | None = None) -> dict[str, torch.Tensor]:
     """Train, and return all that was saved last."""
-    out.mkdir(exist_ok=True)
     train(TrainOptions(config=config, out=out, resume=resume))
     return saved_tensors(out)
 
@@ -60,7 +60,6 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 def test_a_resumed_run_equals_one_that_was_never_stopped_bit_for_bit(make: Make, tmp_path: Path) -> None:
     whole = run(make(loop={"steps": 6}), tmp_path / "whole")
     first = make(loop={"steps": 6, "checkpoint_every": 2})
-    (tmp_path / "cut").mkdir()
     write_stop_file_after(tmp_path / "cut", first, steps=3)
     assert list_checkpoints(tmp_path / "cut")[-1].name == "step-00000003"
     assert same(run(first, tmp_path / "cut", "latest"), whole)
@@ -101,7 +100,6 @@ def test_a_bad_step_is_skipped_and_counted_and_the_run_goes_on(make: Make, tmp_p
 
     weights: dict[str, torch.Tensor] = {}
     factors = iter([1.0] * 4 + [float("nan")] + [1.0] * 11)
-    tmp_path.mkdir(exist_ok=True)
     train(TrainOptions(config=make(), out=tmp_path), poison)
     progress, _ = read_checkpoint(list_checkpoints(tmp_path)[-1])
     assert (progress.step, progress.position, progress.skipped) == (4, 16, 1)
@@ -124,7 +122,7 @@ def test_sigterm_saves_and_ends_with_exit_code_0(make: Make, tmp_path: Path) -> 
     process = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "out" / "metrics.jsonl"
     while process.poll() is None and not (metrics.exists() and metrics.read_text().count('"loss"') > 1):
-        pass
+        time.sleep(0.05)
     os.kill(process.pid, signal.SIGTERM)
     told, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
