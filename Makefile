@@ -1,15 +1,17 @@
 # Each target makes .venv on first use. Try: make annotate; make annotate SHARD=photos/; make test
 DATA ?= data/graph200k
+OUT ?= runs/tiny
 PYTHON ?= python3
 BIN := .venv/bin
 GRAPH200K := $(BIN)/graph200k
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: setup annotate weights test test-heavy lint bench clean
+.PHONY: setup annotate train weights test test-heavy lint bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make annotate [SHARD=photos/]  annotate your images, or demo photographs; DATA=$(DATA)"
+	@echo "make train                      train a tiny FLUX on DATA, on a CPU, in three minutes; OUT=$(OUT)"
 	@echo "make test | test-heavy | lint | bench | setup | weights | clean"
 
 setup: .venv/annotate.stamp
@@ -42,6 +44,18 @@ else
 	@$(GRAPH200K) demo data/demo
 	$(GRAPH200K) annotate data/demo --data "$(DATA)"
 endif
+
+.venv/train.stamp: .venv/annotate.stamp
+	$(PIP) -e '.[train]'
+	touch $@
+
+$(DATA)/dataset.json:
+	@$(MAKE) --no-print-directory annotate
+
+# Goes on where it was stopped; a finished run is kept, name another OUT for a new one.
+train: .venv/train.stamp $(DATA)/dataset.json
+	$(GRAPH200K) train --config configs/tiny.yaml --data "$(DATA)" --out "$(OUT)" \
+	  $(if $(wildcard $(OUT)/checkpoints/step-*),--resume latest)
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipelines.annotate.command import Report
     from pipelines.annotate.estimate import DryRun
     from pipelines.ingest import IngestReport
+    from trainer.command import RunSummary
 
 
 def show_ingest(report: IngestReport, out: str, *, as_json: bool) -> None:
@@ -213,6 +214,21 @@ def show_models(models: Sequence[tuple[ModelId, list[str], Path | None]], *, as_
         for model, used_by, path in models
     ]
     show_table("Models", ["name", "model", "licence", "size", "used by", "path"], rows)
+
+
+def show_training(run: RunSummary, *, as_json: bool) -> None:
+    """Show how a training run went, and where what it made lies."""
+    if as_json:
+        show_json(dataclasses.asdict(run))
+        return
+    skipped = f", {run.skipped} of them skipped" if run.skipped else ""
+    show_line(f"{run.steps} steps{skipped}; loss {run.loss_first:.4f} at first, {run.loss_last:.4f} at last")
+    if run.validation_first is not None and run.validation_last is not None:
+        show_line(f"masked-cell loss in validation: {run.validation_first:.4f} at first, {run.validation_last:.4f}")
+    show_line(f"LoRA      {run.lora}")
+    show_line(f"average   {run.average}")
+    if run.pictures is not None:
+        show_line(f"pictures  {run.pictures}")
 
 
 def show_counts(title: str, counts: Mapping[str, int], *, as_json: bool) -> None:

@@ -1,0 +1,5 @@
+"""``python -m graph200k.cli``."""
+
+from graph200k.cli import main
+
+main()

@@ -1,0 +1,114 @@
+"""What ``graph200k train`` does around the loop: where a run lies, which settings it has, and how it went."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from graph200k.errors import PlanError
+from trainer.checkpoint import list_checkpoints
+from trainer.config import read_config
+from trainer.loop import TrainOptions
+from trainer.reporting import PICTURES, read_metrics
+from trainer.state import AVERAGE
+from trainer.validation import LOSS
+
+RUNS = Path("runs")
+CONFIG = "config.yaml"
+"""A run's settings, in its folder; JSON, which is YAML too."""
+_WINDOW = 20
+"""Steps that the first and the last loss are means of."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunRequest:
+    """What the user asked for."""
+
+    config: Path | None = None
+    data: str | None = None
+    """Dataset that was named."""
+    default_data: str
+    """Dataset if none was named and the config has none."""
+    out: Path | None = None
+    resume: str | None = None
+    steps: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSummary:
+    """How a run went."""
+
+    out: str
+    steps: int
+    skipped: int
+    loss_first: float
+    """Mean of the first 20 steps."""
+    loss_last: float
+    """Mean of the last 20 steps."""
+    validation_first: float | None
+    validation_last: float | None
+    lora: str
+    """Folder of the last checkpoint, which pipelines load."""
+    average: str
+    """Folder of the moving average of that LoRA."""
+    pictures: str | None
+    """Folder of the last pictures; None if none were drawn."""
+
+
+def make_options(request: RunRequest) -> TrainOptions:
+    """Return what to train, and note its settings in the run's folder, which is made.
+
+    A resumed run has the settings it was started with unless a config is named.
+
+    Raises
+    ------
+    PlanError
+        If neither a config nor a run to resume is named, or there is no such run.
+    """
+    out = _run_folder(request)
+    source = request.config or (out / CONFIG if request.resume is not None else None)
+    if source is None:
+        raise PlanError("nothing to train; name settings (--config configs/tiny.yaml) or a run (--resume latest)")
+    config = read_config(source, {"loop": {"steps": request.steps}})
+    config = config.with_data(request.data, request.default_data)
+    out.mkdir(parents=True, exist_ok=True)
+    if request.resume is not None or not list_checkpoints(out):
+        (out / CONFIG).write_text(json.dumps(config.model_dump(mode="json"), indent=1) + "\n")
+    return TrainOptions(config=config, out=out, resume=request.resume)
+
+
+def summarise_run(out: Path) -> RunSummary:
+    """Return how a run went, from what it wrote."""
+    lines = read_metrics(out)
+    steps = [line for line in lines if "loss" in line]
+    losses = [line["loss"] for line in steps]
+    validations = [line[LOSS] for line in lines if LOSS in line]
+    checkpoint = list_checkpoints(out)[-1]
+    pictures = sorted((out / PICTURES).glob("step-*"))
+    return RunSummary(
+        out=str(out),
+        steps=int(steps[-1]["step"]),
+        skipped=int(steps[-1]["skipped"]),
+        loss_first=fmean(losses[:_WINDOW]),
+        loss_last=fmean(losses[-_WINDOW:]),
+        validation_first=validations[0] if validations else None,
+        validation_last=validations[-1] if validations else None,
+        lora=str(checkpoint),
+        average=str(checkpoint / AVERAGE),
+        pictures=str(pictures[-1]) if pictures else None,
+    )
+
+
+def _run_folder(request: RunRequest) -> Path:
+    if request.out is not None:
+        return request.out
+    if request.resume not in (None, "latest"):
+        return Path(request.resume).parent.parent
+    if request.config is not None:
+        return RUNS / request.config.stem
+    runs = [path for path in RUNS.glob("*") if list_checkpoints(path)]
+    if not runs:
+        raise PlanError(f"--resume latest: no run with a checkpoint below {RUNS}/; name one with --out")
+    return max(runs, key=lambda run: list_checkpoints(run)[-1].stat().st_mtime)
