@@ -1,4 +1,4 @@
-"""The training loop end to end on a tiny FLUX: it learns, goes on bit for bit, stops when asked, and skips bad steps."""
+"""The training loop on a tiny FLUX: it learns, goes on bit for bit, stops when asked, and skips bad steps."""
 
 from __future__ import annotations
 
