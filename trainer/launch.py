@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
+
 from graph200k.errors import Graph200KError, PlanError, TrainingError
 from trainer.config import TrainConfig
 from trainer.loop import PainterFactory, TrainOptions, train
@@ -36,7 +38,9 @@ def launch(
         As :func:`trainer.loop.train`, or if a worker died.
     """
     if num_workers is None:
-        return train(options, make_painter)
+        first = train(options, make_painter)
+        PartialState().destroy_process_group()
+        return first
     _train_on_ray(options, num_workers, ray_address, make_painter)
     return True
 

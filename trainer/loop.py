@@ -18,6 +18,7 @@ from trainer.cache import open_cache
 from trainer.checkpoint import find_checkpoint, list_checkpoints
 from trainer.codec import VaeCodec
 from trainer.config import TrainConfig
+from trainer.dev_variant import CleanTokenFlux
 from trainer.latents import GridEncoder
 from trainer.models import find_model, load_text, load_transformer, load_vae
 from trainer.parallel import open_accelerator
@@ -161,6 +162,7 @@ def _open_loader(config: TrainConfig, accelerator: Accelerator) -> ClozeLoader:
 def _load(config: TrainConfig, out: Path, accelerator: Accelerator) -> tuple[TrainState, Encoders]:
     """Load the base model: the transformer with its LoRA, and the encoders."""
     with accelerator.main_process_first():
+        out.mkdir(parents=True, exist_ok=True)
         clear_stop_file(out)
         kind = TINY.get(config.model.base)
         folder = find_model(config.model) if kind is None else save_tiny_flux(out / MODEL, kind)
@@ -169,7 +171,13 @@ def _load(config: TrainConfig, out: Path, accelerator: Accelerator) -> tuple[Tra
     prompts.to(place)
     codec = VaeCodec(load_vae(folder, config.model).to(place))
     encoders = Encoders(GridEncoder(codec, config.latents, open_cache(config.cache, "rows")), prompts)
-    return TrainState(load_transformer(folder, config.model), accelerator, config), encoders
+    transformer = load_transformer(folder, config.model)
+    if isinstance(transformer, CleanTokenFlux) and config.flow.loss_on != "masked":
+        raise PlanError(
+            "flow.loss_on = 'all' with FLUX.1-dev: its condition tokens are clean, with nothing to predict for them; "
+            "set it to masked"
+        )
+    return TrainState(transformer, accelerator, config), encoders
 
 
 def _open_meter(config: TrainConfig, state: TrainState, accelerator: Accelerator) -> tuple[Meter, Work]:

@@ -29,7 +29,9 @@ def open_accelerator(settings: LoopSettings, out: Path) -> Accelerator:
     tracker = settings.tracker
     if tracker != "none" and importlib.util.find_spec(tracker) is None:
         raise PlanError(f"loop.tracker = {tracker!r} needs {tracker}; pip install {tracker}, or set it to none")
-    return Accelerator(log_with=None if tracker == "none" else tracker, project_dir=out)
+    # Without cpu=True, Accelerate takes processes that have no GPU for runs of their own.
+    cpu = not torch.accelerator.is_available()
+    return Accelerator(cpu=cpu, log_with=None if tracker == "none" else tracker, project_dir=out)
 
 
 class Replicas:

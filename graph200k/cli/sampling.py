@@ -18,7 +18,8 @@ def sample_tasks(
         int | None, typer.Option(help="Most in-context examples [2, or the config's].", min=0, max=8)
     ] = None,
     task: Annotated[
-        list[str] | None, typer.Option(help="Only this task, as `graph200k tasks` names it; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Only this task, as `graph200k tasks` names it, or CONDITIONS:TARGETS; may be repeated."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the stream [0].", min=0)] = None,
     replay: Annotated[str | None, typer.Option(help="SEED:INDEX of one sample, to see it again.")] = None,
@@ -35,7 +36,7 @@ def sample_tasks(
     from sampler.command import SampleOptions
     from sampler.command import sample_tasks as draw
     from sampler.config import MixConfig, context_probabilities, read_mix, with_overrides
-    from sampler.samples import read_replay
+    from sampler.task_sampler import read_replay
 
     if replay is not None:
         seed, first, count = *read_replay(replay), 1
