@@ -1,4 +1,4 @@
-"""The training loop end to end on a tiny FLUX: it learns, goes on bit for bit, stops when asked, and skips bad steps."""
+"""The training loop on a tiny FLUX: it learns, goes on bit for bit, stops when asked, and skips bad steps."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from support.full_datasets import make_full_dataset
 from support.training import distance, saved_tensors, tiny_config
 from trainer.checkpoint import TENSORS, list_checkpoints, read_checkpoint
 from trainer.config import TrainConfig
-from trainer.lora import WEIGHTS_NAME
 from trainer.loop import TrainOptions, train
+from trainer.lora import WEIGHTS_NAME
 from trainer.reporting import read_metrics
 from trainer.state import TrainState
 from trainer.step import Encoders
