@@ -14,7 +14,7 @@ from trainer.throughput import Meter, Work, matmul_ceiling
 
 
 def test_the_work_of_a_token_is_that_of_the_linears_it_passes(transformer: FluxTransformer2DModel) -> None:
-    # Width 32: q, k, v, out and an MLP of 4 × 32 in the token's own stream of the double block, the same in the single one.
+    # Width 32: q, k, v, out and an MLP of 4 × 32, in the token's stream of the double block and in the single block.
     block = 4 * 32 * 32 + 2 * 32 * 128
     # A LoRA of rank 8 is (in + out) · 8; the single block's last Linear takes attention and MLP together, 160.
     double_lora = 4 * 8 * 64 + 2 * 8 * 160
