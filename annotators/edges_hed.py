@@ -64,7 +64,7 @@ class HedNetwork(PretrainedAnnotator):
     name = "hed_network"
     produces = ("hed",)
     pretrained = "hed"
-    resources = Resources(gpus=0.05, memory_mb=1800, time_limit_s=120.0)
+    resources = Resources(gpus=0.03, memory_mb=1800, time_limit_s=120.0)
 
     short_side: int = 512
     """Size at which edges are detected, in pixels of the short side."""

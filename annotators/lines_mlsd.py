@@ -31,7 +31,7 @@ class Mlsd(PretrainedAnnotator):
     name = "mlsd_network"
     produces = ("mlsd",)
     pretrained = "mlsd"
-    resources = Resources(gpus=0.05, memory_mb=1500, time_limit_s=120.0)
+    resources = Resources(gpus=0.02, memory_mb=1500, time_limit_s=120.0)
 
     score_threshold: float = 0.1
     """Least score of a line, 0 to 1."""

@@ -31,7 +31,7 @@ class OpenposeBody(PretrainedAnnotator):
     name = "openpose_body"
     produces = ("openpose",)
     pretrained = "openpose"
-    resources = Resources(gpus=0.1, memory_mb=2500, time_limit_s=300.0)
+    resources = Resources(gpus=0.04, memory_mb=2500, time_limit_s=300.0)
 
     short_side: int = 512
     """Size at which bodies are found and drawn, in pixels of the short side."""

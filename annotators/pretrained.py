@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from annotators.base import Annotator, Resources
+from annotators.batching import BatchFunction, BatchRun, is_out_of_memory
 from annotators.models import MODELS, LocalModel, resolve
 from annotators.tiny.base import make_tiny_model
 from graph200k.errors import MissingWeightsError, PlanError
@@ -34,6 +35,8 @@ class PretrainedAnnotator(Annotator):
 
     local: LocalModel | None = field(default=None, metadata={"parameter": False})
     """Folder that takes the model's place."""
+    compiled: bool = field(default=False, metadata={"parameter": False})
+    """Whether torch compiles the network, on GPUs, where that can be done; see :func:`settled`."""
 
     @property
     def model(self) -> str:
@@ -75,6 +78,27 @@ def placement() -> tuple[torch.device, torch.dtype]:
     return (torch.device("cuda"), torch.float16) if torch.cuda.is_available() else (torch.device("cpu"), torch.float32)
 
 
+def batched(run: BatchRun, size: int) -> BatchFunction:
+    """Return an annotate function that takes up to ``size`` records at once on a GPU, and one on a CPU.
+
+    A CPU gains nothing from batches, and what comes out would depend, in its last bits, on who is in one with whom.
+    """
+    return BatchFunction(run, size if placement()[0].type == "cuda" else 1)
+
+
+def settled(model: torch.nn.Module, *, compiled: bool) -> torch.nn.Module:
+    """Return a model where models run, ready to run; ``compiled`` by torch.compile if that is a GPU.
+
+    Compiling takes minutes and pays off after some thousand pictures. It changes what comes out no more than another
+    GPU would, so it is no parameter; on a CPU, whose outputs are the same everywhere, it is left undone.
+    """
+    import torch
+
+    device, _ = placement()
+    model = model.to(device).eval()
+    return torch.compile(model) if compiled and device.type == "cuda" else model
+
+
 @contextmanager
 def loading(name: str, folder: Path) -> Iterator[None]:
     """Turn whatever libraries raise over a damaged or foreign checkpoint into one error that names it.
@@ -97,7 +121,7 @@ def loading(name: str, folder: Path) -> Iterator[None]:
     except (
         OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, pickle.UnpicklingError, SafetensorError
     ) as error:  # fmt: skip
-        if type(error).__name__ == "OutOfMemoryError":  # a RuntimeError of torch's that has its own class of failure
+        if is_out_of_memory(error):  # a RuntimeError of torch's that has its own class of failure
             raise
         cause = " ".join(str(error).split())[:300] or type(error).__name__
         raise unreadable(name, folder, cause) from error

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, Resources
+from annotators.batching import BatchSize
 from annotators.palette import color_labels, paint_masks, region_palette
 from annotators.pretrained import PretrainedAnnotator, check_complete, loading, placement
 from annotators.scale import resize, resize_labels, working_size
@@ -18,7 +19,7 @@ from annotators.threads import one_thread
 
 if TYPE_CHECKING:
     import torch
-    from transformers import MaskGenerationPipeline
+    from transformers import MaskGenerationPipeline, Sam2ImageProcessor, Sam2Model
     from transformers.models.sam2.modeling_sam2 import Sam2ImageSegmentationOutput
 
 _POINTS_AT_ONCE = 64
@@ -33,7 +34,7 @@ class Sam2Mask(PretrainedAnnotator):
     name = "sam2_mask"
     produces = ("sam2_mask",)
     pretrained = "sam2"
-    resources = Resources(gpus=0.2, memory_mb=4000, time_limit_s=600.0)
+    resources = Resources(gpus=0.08, memory_mb=4000, time_limit_s=600.0)
 
     points_per_side: int = 32
     """Points of the grid along each side."""
@@ -50,40 +51,54 @@ class Sam2Mask(PretrainedAnnotator):
         """Return the function that paints masks."""
         generator = load_mask_generator(self.pretrained, self.folder())
 
+        points_at_once = BatchSize(_POINTS_AT_ONCE)
+
         def annotate(images: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Annotation]:
             height, width = images["target"].shape[:2]
             size = min((height, width), working_size(height, width, self.short_side))
-            labels = paint_masks(self._masks(generator, resize(images["target"], *size)))
+            labels = paint_masks(self._masks(generator, resize(images["target"], *size), points_at_once))
             palette = np.concatenate([_BLACK, region_palette(int(labels.max()))])
             return [Annotation("sam2_mask", color_labels(resize_labels(labels, height, width), palette))]
 
         return annotate
 
-    def _masks(self, generator: MaskGenerationPipeline, image: np.ndarray) -> np.ndarray:
+    def _masks(self, generator: MaskGenerationPipeline, image: np.ndarray, points_at_once: BatchSize) -> np.ndarray:
         """Return the masks (bool, N×H×W) of an image (uint8, H×W×3)."""
-        with one_thread():
-            found = generator(
+
+        def generate(points: int) -> list[np.ndarray]:
+            return generator(
                 Image.fromarray(image),
                 points_per_crop=self.points_per_side,
-                points_per_batch=_POINTS_AT_ONCE,
+                points_per_batch=points,
                 pred_iou_thresh=self.pred_iou_thresh,
                 stability_score_thresh=self.stability_score_thresh,
                 crops_nms_thresh=self.nms_thresh,
             )["masks"]
+
+        with one_thread():
+            found = points_at_once.fit(generate)
         return np.array([np.asarray(mask) for mask in found], bool).reshape(-1, *image.shape[:2])
 
 
 def load_mask_generator(name: str, folder: Path) -> MaskGenerationPipeline:
     """Return transformers' pipeline that makes masks from a grid of points, on SAM 2."""
+    model, processor = load_sam2(name, folder)
+    from transformers import MaskGenerationPipeline
+
+    model.register_forward_hook(_in_full_precision)
+    return MaskGenerationPipeline(model=model, image_processor=processor, device=model.device)
+
+
+def load_sam2(name: str, folder: Path) -> tuple[Sam2Model, Sam2ImageProcessor]:
+    """Return SAM 2, where it runs and in the precision in which it runs, and what prepares its images."""
     with loading(name, folder):
-        from transformers import AutoImageProcessor, MaskGenerationPipeline, Sam2Model
+        from transformers import AutoImageProcessor, Sam2Model
 
         device, dtype = placement()
         processor = AutoImageProcessor.from_pretrained(folder)
         model, info = Sam2Model.from_pretrained(folder, dtype=dtype, use_safetensors=True, output_loading_info=True)
     check_complete(name, folder, info)
-    model.register_forward_hook(_in_full_precision)
-    return MaskGenerationPipeline(model=model.eval(), image_processor=processor, device=device)
+    return model.to(device).eval(), processor
 
 
 def _in_full_precision(model: torch.nn.Module, inputs: tuple[()], output: Sam2ImageSegmentationOutput) -> None:

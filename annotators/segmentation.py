@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, Resources
+from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, RecordView, Resources
+from annotators.batching import stacks
 from annotators.palette import ADE20K, color_labels
-from annotators.pretrained import PretrainedAnnotator, check_complete, loading, placement, unreadable
+from annotators.pretrained import PretrainedAnnotator, batched, check_complete, loading, placement, settled, unreadable
 from annotators.scale import resize_labels, working_size
 from annotators.threads import one_thread
+
+_AT_ONCE = 8
+"""Pictures that a GPU of 24 GB carries beside the other networks of the preset `paper`."""
 
 
 @ANNOTATORS.register("segmentation")
@@ -24,26 +28,29 @@ class Segmentation(PretrainedAnnotator):
     name = "segmentation"
     produces = ("segmentation",)
     pretrained = "segmentation"
-    resources = Resources(gpus=0.1, memory_mb=3000, time_limit_s=120.0)
+    resources = Resources(gpus=0.05, memory_mb=3000, time_limit_s=120.0)
 
     short_side: int = 512
     """Size up to which class scores are enlarged, in pixels of the short side: there are 150 of them a pixel."""
 
     def load(self, weights_folder: Path) -> AnnotateFunction:
         """Return the function that colours classes."""
-        classify = load_segmentation_network(self.pretrained, self.folder())
+        classify = load_segmentation_network(self.pretrained, self.folder(), compiled=self.compiled)
 
-        def annotate(images: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Annotation]:
-            height, width = images["target"].shape[:2]
-            size = min((height, width), working_size(height, width, self.short_side))
-            labels = resize_labels(classify(images["target"], size), height, width)
-            return [Annotation("segmentation", color_labels(labels, ADE20K))]
+        def annotate(views: Sequence[RecordView], rngs: Sequence[np.random.Generator]) -> list[list[Annotation]]:
+            targets = [view["target"] for view in views]
+            sizes = [target.shape[:2] for target in targets]
+            seen = [min(size, working_size(*size, self.short_side)) for size in sizes]
+            labels = [resize_labels(found, *size) for found, size in zip(classify(targets, seen), sizes, strict=True)]
+            return [[Annotation("segmentation", color_labels(one, ADE20K))] for one in labels]
 
-        return annotate
+        return batched(annotate, _AT_ONCE)
 
 
-def load_segmentation_network(name: str, folder: Path) -> Callable[[np.ndarray, tuple[int, int]], np.ndarray]:
-    """Return a function from an RGB image (uint8, H×W×3) and a size to classes (uint8, of that size, 0 to 149)."""
+def load_segmentation_network(
+    name: str, folder: Path, *, compiled: bool = False
+) -> Callable[[Sequence[np.ndarray], Sequence[tuple[int, int]]], list[np.ndarray]]:
+    """Return a function from RGB images (uint8, H×W×3) and a size each to classes (uint8, of that size, 0 to 149)."""
     with loading(name, folder):
         from transformers import (
             AutoConfig,
@@ -62,14 +69,19 @@ def load_segmentation_network(name: str, folder: Path) -> Callable[[np.ndarray, 
     check_complete(name, folder, info)
     if config.num_labels != len(ADE20K):
         raise unreadable(name, folder, f"it knows {config.num_labels} classes, ADE20K has {len(ADE20K)}")
-    model.to(device).eval()
+    model = settled(model, compiled=compiled)
 
-    def classify(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    def classify(images: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
         import torch
 
+        found: dict[int, np.ndarray] = {}
         with one_thread(), torch.inference_mode():
-            inputs = processor(images=Image.fromarray(image), return_tensors="pt").to(device, dtype)
-            (labels,) = processor.post_process_semantic_segmentation(model(**inputs), target_sizes=[size])
-        return labels.to(torch.uint8).cpu().numpy()
+            inputs = [processor(images=Image.fromarray(image), return_tensors="pt").to(dtype=dtype) for image in images]
+            for positions, stack in stacks(inputs):
+                scores = model(**{name: tensor.to(device) for name, tensor in stack.items()})
+                wanted = [sizes[position] for position in positions]
+                labels = processor.post_process_semantic_segmentation(scores, target_sizes=wanted)
+                found.update(zip(positions, (one.to(torch.uint8).cpu().numpy() for one in labels), strict=True))
+        return [found[position] for position in range(len(images))]
 
     return classify

@@ -9,24 +9,18 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-from PIL import Image
 
+from benchmarks.picture_sets import demo_photographs, square, write_pictures
 from benchmarks.rows import row
 from graph200k.catalogue import GRAPH200K, Codec
 from graph200k.codecs import SCALED_DECODE_MARGIN, decode_image, encode_image
 from graph200k.dataset import Dataset
 from graph200k.derive import MATTE, matte_node
-from graph200k.parts import PartRow, write_part
-from graph200k.record import SOURCE, Origin, RecordInfo
 from graph200k.schema import find_task
-from graph200k.session import write_session
-from pipelines.demo import write_demo
 from sampler.cells import Cell, fit_member, load_row
 from sampler.columns import task_columns
 from sampler.fit import fit_image
@@ -34,20 +28,19 @@ from sampler.grid import SQUARE, cell_size
 
 TASKS = ("canny,target", "depth,target", "reference,canny,instant_style", "target,hed", "foreground,target")
 _ROUNDS = 5
-_MAPS = {"hed": 3, "depth": 9, "normal": 5}
-"""Annotations stored as JPEG, and the blur that gives them their share of detail."""
+NODES = ("reference", "canny", "foreground", "hed", "depth", "instant_style")
+"""What the tasks need beside the target."""
 
 
 def run() -> list[dict[str, Any]]:
     """Return the share of the bound that rows reach, their speed, and the PSNR of scaled decoding."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        write_demo(place / "demo")
-        photographs = [np.asarray(Image.open(path).convert("RGB")) for path in sorted((place / "demo").glob("*.png"))]
+        photographs = demo_photographs(place / "demo")
         rows = []
         for side in (512, 1024):
             data = place / f"data-{side}"
-            _write_dataset(data, photographs, side)
+            write_pictures(data, [square(image, side) for image in photographs], nodes=NODES, shard_size=11)
             rows += _row_speed(Dataset(str(data)), side)
         return rows + _scaled_decode(photographs)
 
@@ -98,7 +91,7 @@ def _scaled_decode(photographs: list[np.ndarray]) -> list[dict[str, Any]]:
     Enlarged to 1024², they are as real photographs of that size are.
     """
     at_margin = [_half_decode_psnr(image, SCALED_DECODE_MARGIN) for image in photographs]
-    enlarged = [_half_decode_psnr(_square(image, 1024), 1024 / 2 / 384) for image in photographs]
+    enlarged = [_half_decode_psnr(square(image, 1024), 1024 / 2 / 384) for image in photographs]
     without = [_half_decode_psnr(image, 1.0) for image in photographs]
     return [
         row("scaled decode of 1024² for 384² cells, PSNR, worst photograph", min(enlarged), "dB", 40),
@@ -107,7 +100,7 @@ def _scaled_decode(photographs: list[np.ndarray]) -> list[dict[str, Any]]:
         ),
         row("the same, worst photograph (grass)", min(at_margin), "dB"),
         row("the same without a margin, worst photograph", min(without), "dB"),
-        *_decode_times(_square(photographs[0], 1024)),
+        *_decode_times(square(photographs[0], 1024)),
     ]
 
 
@@ -130,44 +123,3 @@ def _decode_times(image: np.ndarray) -> list[dict[str, Any]]:
             found.append(time.perf_counter() - started)
     gain = statistics.median(times[1]) / statistics.median(times[2])
     return [row("scaled decode of 1024² for 384² cells, speed with the resize over full decoding", gain, "×")]
-
-
-def _square(image: np.ndarray, side: int) -> np.ndarray:
-    return fit_image(image, (side, side), "crop")
-
-
-def _write_dataset(data: Path, photographs: list[np.ndarray], side: int) -> None:
-    with write_session(str(data), shard_size=len(photographs)) as session:
-        images = [_square(image, side) for image in photographs]
-        rows = [found for number in range(len(images)) for found in _record(images, number)]
-        write_part(session.folder, session.run, 0, "all-0", rows)
-        session.seal(0)
-
-
-def _record(images: list[np.ndarray], number: int) -> Iterator[PartRow]:
-    image, other = images[number], images[number - 1]
-    origin = Origin(name=str(number), kind="images", sha256="00" * 32)
-    info = RecordInfo(key=f"photograph-{number}", origin=origin)
-    yield PartRow(ordinal=number, key=info.key, annotator="", node="json", data=info.to_json())
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    yield _part_row(info.key, number, "target", image, annotator=SOURCE)
-    yield _part_row(info.key, number, "reference", other)
-    yield _part_row(info.key, number, "canny", cv2.Canny(image, 100, 200))
-    yield _part_row(info.key, number, "foreground", np.where(grey > 128, 255, 0).astype(np.uint8), role=MATTE)
-    for node, blur in _MAPS.items():
-        source = image if GRAPH200K[node].channels == 3 else grey
-        yield _part_row(info.key, number, node, cv2.GaussianBlur(source, (0, 0), blur))
-    for role, shown in (("reference", other), ("image", image[:, ::-1].copy())):
-        yield _part_row(info.key, number, "instant_style", shown, variant=0, role=role)
-
-
-def _part_row(key: str, ordinal: int, node: str, image: np.ndarray, **names: Any) -> PartRow:
-    return PartRow(
-        ordinal=ordinal,
-        key=key,
-        node=node,
-        width=image.shape[1],
-        height=image.shape[0],
-        data=encode_image(image, GRAPH200K[node].codec),
-        **({"annotator": node} | names),
-    )

@@ -29,7 +29,7 @@ def status(name):
     return int(next(line for line in open("/proc/self/status") if line.startswith(name)).split()[1]) / 1024
 from graph200k.dataset import Dataset
 from sampler.config import SamplerConfig
-from sampler.samples import TaskSampler
+from sampler.task_sampler import TaskSampler
 dataset = Dataset(sys.argv[1])
 started, before = time.perf_counter(), status("VmHWM")
 sampler = TaskSampler([dataset], SamplerConfig())

@@ -11,6 +11,7 @@
     ├── OutputError           the output cannot be written (disk full, read-only)
     ├── PlanError             the run cannot start as asked (resources, unknown inputs)
     ├── MissingWeightsError   a model file is not there, with how to get it
+    ├── AnswerError           a model's answer is not what it was asked for; carries its text
     └── TrainingError         a training run cannot go on
 
 Every message says what was found, what was expected, and what to do next.
@@ -87,6 +88,10 @@ class PlanError(Graph200KError):
 
 class MissingWeightsError(Graph200KError):
     """Raise when a model file is not there; the message names where to get it."""
+
+
+class AnswerError(Graph200KError):
+    """Raise when a model that writes answers something else than what it was asked for; the message has its text."""
 
 
 class TrainingError(Graph200KError):

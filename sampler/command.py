@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from sampler.config import DatasetShare, MixConfig
 from sampler.grid import Grid
 from sampler.pool import LeftOut
 from sampler.render import render_sample
-from sampler.samples import Sample, TaskSampler
+from sampler.samples import Sample
+from sampler.task_sampler import TaskSampler
 
 logger = logging.getLogger(__name__)
 
@@ -73,16 +74,21 @@ def picture(sample: Sample, grid: Grid) -> Image.Image:
     return render_sample(grid, captions, [("layout", said.layout), ("task", said.task), ("content", said.content)])
 
 
-def explain(left_out: list[LeftOut]) -> list[str]:
-    """Return one line a reason why tasks are not drawn.
+def explain(left_out: Sequence[LeftOut]) -> list[str]:
+    """Return why tasks are not drawn, in a line or two a dataset.
 
     Examples
     --------
-    >>> explain([LeftOut("data", "depth,target", "no record has depth"), LeftOut("data", "x,y", "held out")])
-    ['data: 1 task is left out: no record has depth', 'data: 1 task is left out: held out']
+    >>> unserved = [LeftOut("data", f"{node},target", "", (node,)) for node in ("depth", "normal")]
+    >>> explain([*unserved, LeftOut("data", "canny,target", "held out")])
+    ['data: 2 tasks are left out: no record has depth, normal', 'data: 1 task is left out: held out']
     """
-    counts = Counter((left.data, left.reason) for left in left_out)
+    counts = Counter((left.data, "" if left.missing else left.reason) for left in left_out)
+    missing: dict[str, dict[str, None]] = {}
+    for left in left_out:
+        missing.setdefault(left.data, {}).update(dict.fromkeys(left.missing))
     return [
-        f"{data}: {count} {'task is' if count == 1 else 'tasks are'} left out: {reason}"
+        f"{data}: {count} {'task is' if count == 1 else 'tasks are'} left out: "
+        f"{reason or 'no record has ' + ', '.join(missing[data])}"
         for (data, reason), count in counts.items()
     ]

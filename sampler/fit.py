@@ -19,12 +19,16 @@ Fit: TypeAlias = Literal["crop", "pad", "stretch"]
 PAD_FILL = 0
 """Grey level of the bars beside a padded image: black, as the empty parts of maps are."""
 
-_RESAMPLING = {
-    # Antialiased by Pillow: the filter widens with the reduction. Bicubic is what the public release uses.
-    Pixels.TONES: Image.Resampling.BICUBIC,
-    Pixels.LINES: Image.Resampling.BICUBIC,
-    Pixels.REGIONS: Image.Resampling.NEAREST,
-}
+
+def _filter(pixels: Pixels, *, smaller: bool) -> Image.Resampling:
+    """Return the filter for what pixels mean; Pillow widens it with the reduction, so that nothing aliases.
+
+    The public release reduces with the bicubic filter. Hamming's has half its support: the same sharpness to the eye in
+    two thirds of the time, which is most of what a sample costs. It is made for reduction alone, and dims thin lines.
+    """
+    if pixels is Pixels.REGIONS:
+        return Image.Resampling.NEAREST
+    return Image.Resampling.HAMMING if smaller and pixels is Pixels.TONES else Image.Resampling.BICUBIC
 
 
 def shown_size(extent: tuple[float, float], size: tuple[int, int], fit: Fit) -> tuple[float, float]:
@@ -91,6 +95,8 @@ def fit_image(
     ((50, 60, 3), True)
     """
     extent = extent or (float(image.shape[0]), float(image.shape[1]))
+    if image.shape[:2] == size and extent[0] == size[0] and extent[1] == size[1]:
+        return image.copy()
     shown = shown_size(extent, size, fit)
     picture = Image.fromarray(image)
     if fit == "pad":
@@ -111,14 +117,11 @@ def _crop_box(
 def _resized(
     picture: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float], pixels: Pixels
 ) -> np.ndarray:
-    resized = picture.resize((size[1], size[0]), _RESAMPLING[pixels], box=box)
-    if pixels is Pixels.LINES:
-        reduction = max((box[2] - box[0]) / size[1], (box[3] - box[1]) / size[0])
-        if reduction > 1:
-            # A line one pixel wide keeps 1/reduction of its brightness: at 384² the edges of 1024² would be dark grey.
-            resized = resized.point(
-                [min(255, round(level * reduction)) for level in range(256)] * len(resized.getbands())
-            )
+    reduction = max((box[2] - box[0]) / size[1], (box[3] - box[1]) / size[0])
+    resized = picture.resize((size[1], size[0]), _filter(pixels, smaller=reduction > 1), box=box)
+    if pixels is Pixels.LINES and reduction > 1:
+        # A line one pixel wide keeps 1/reduction of its brightness: at 384² the edges of 1024² would be dark grey.
+        resized = resized.point([min(255, round(level * reduction)) for level in range(256)] * len(resized.getbands()))
     return np.array(resized)
 
 

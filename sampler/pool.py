@@ -42,6 +42,8 @@ class LeftOut:
     data: str
     task: str
     reason: str
+    missing: tuple[str, ...] = ()
+    """Node types of it that no record has."""
 
 
 class Pool:
@@ -106,14 +108,14 @@ class Pool:
         kept: list[tuple[Task, RecordList]] = []
         for task in tasks:
             turned = square or not TURNED.isdisjoint(task.path)
-            records = lists.serving(_need(task, dataset.catalogue), square=turned)
+            records = lists.serving(task_need(task, dataset.catalogue), square=turned)
             reason = _why_not(task, share, dataset.catalogue, wanted)
-            if reason is None and len(records) == 0:
-                reason = _what_is_missing(task, dataset.catalogue, lists)
-            if reason is None:
-                kept.append((task, records))
-            elif reason:
+            if reason:
                 self.left_out.append(LeftOut(share.data, task.name, reason))
+            elif reason is None and len(records) == 0:
+                self.left_out.append(_unserved(share.data, task, dataset.catalogue, lists))
+            elif reason is None:
+                kept.append((task, records))
         if not kept:
             return []
         weights = share.weights if wanted is None else TaskWeights()
@@ -124,7 +126,7 @@ class Pool:
         ]
 
 
-def _need(task: Task, catalogue: Catalogue) -> int:
+def task_need(task: Task, catalogue: Catalogue) -> int:
     """Return the availability mask that a record must have: an online node type needs its target and nothing else."""
     stored = [node for node in task.path if catalogue[node].storage is not Storage.ONLINE]
     return catalogue.mask([*stored, "target"])
@@ -141,10 +143,11 @@ def _why_not(task: Task, share: DatasetShare, catalogue: Catalogue, wanted: froz
     return None
 
 
-def _what_is_missing(task: Task, catalogue: Catalogue, lists: RecordLists) -> str:
-    """Return why no record serves a task: the node types that none has, or all if none has them together."""
-    absent = [node for node in task.path if len(lists.serving(catalogue.mask([node]), square=False)) == 0]
-    return f"no record has {' or '.join(absent)}" if absent else f"no record has {' and '.join(task.path)} together"
+def _unserved(data: str, task: Task, catalogue: Catalogue, lists: RecordLists) -> LeftOut:
+    """Return why no record serves a task: node types that none has, or that none has all of them together."""
+    missing = tuple(node for node in task.path if len(lists.serving(catalogue.mask([node]), square=False)) == 0)
+    lacking = " or ".join(missing) if missing else f"{' and '.join(task.path)} together"
+    return LeftOut(data, task.name, f"no record has {lacking}", missing)
 
 
 def _check_names(

@@ -174,3 +174,19 @@ def test_no_function_is_longer_than_a_screen() -> None:
         if isinstance(node, ast.FunctionDef) and node.end_lineno
     }
     assert {name: lines for name, lines in longest.items() if lines > 75} == {}
+
+
+def test_no_code_and_no_pickle_of_a_stranger_is_run() -> None:
+    calls = [
+        (path.relative_to(ROOT).as_posix(), node)
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    ]
+    trusting = [where for where, call in calls if any(word.arg == "trust_remote_code" for word in call.keywords)]
+    pickles = [
+        f"{where}:{call.lineno}"
+        for where, call in calls
+        if ast.unparse(call.func) == "torch.load" and "weights_only=True" not in ast.unparse(call)
+    ]
+    assert (trusting, pickles) == ([], [])

@@ -172,8 +172,8 @@ def _load(config: TrainConfig, out: Path, accelerator: Accelerator) -> tuple[Tra
     transformer = load_transformer(folder, config.model)
     if isinstance(transformer, CleanTokenFlux) and config.flow.loss_on != "masked":
         raise PlanError(
-            "flow.loss_on = 'all' with FLUX.1-dev: its condition tokens are clean, there is nothing to predict for "
-            "them; set it to masked"
+            "flow.loss_on = 'all' with FLUX.1-dev: its condition tokens are clean, with nothing to predict for them; "
+            "set it to masked"
         )
     return TrainState(transformer, accelerator, config), encoders
 

@@ -18,7 +18,7 @@ from graph200k.seeds import derive_seed
 from sampler.config import MixConfig
 from sampler.grid import Grid
 from sampler.loader import Batch, collate
-from sampler.samples import TaskSampler
+from sampler.task_sampler import TaskSampler
 from trainer.config import ValidationSettings
 from trainer.flow import FlowSettings
 from trainer.step import Encoders, Model, losses_at, prepare

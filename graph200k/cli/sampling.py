@@ -35,7 +35,7 @@ def sample_tasks(
     from sampler.command import SampleOptions
     from sampler.command import sample_tasks as draw
     from sampler.config import MixConfig, context_probabilities, read_mix, with_overrides
-    from sampler.samples import read_replay
+    from sampler.task_sampler import read_replay
 
     if replay is not None:
         seed, first, count = *read_replay(replay), 1

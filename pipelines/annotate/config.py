@@ -32,6 +32,9 @@ _NAMED: dict[str, tuple[str, ...]] = {
         "normal",
         "openpose_body",
         "sam2_mask",
+        "bbox",
+        "mask",
+        "caption",
     ),
 }
 
@@ -42,6 +45,8 @@ PRESETS: Mapping[str, tuple[str, ...]] = _NAMED | {SMOKE: _NAMED["paper"]}
 """Annotators of each preset."""
 
 SMOKE_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
+    "bbox": {"max_pixels": 50_176},
+    "caption": {"max_pixels": 50_176},
     "hed_network": {"short_side": 64},
     "mlsd_network": {"short_side": 64},
     "normal": {"steps": 1, "processing_resolution": 64},
@@ -71,6 +76,8 @@ class AnnotateConfig(BaseModel):
     """Worker processes a stage; by default one a CPU of the cluster, fewer where memory is short."""
     on_cpu: bool = False
     """Run models that want a GPU on the CPU, which takes minutes an image for the large ones."""
+    compile: bool = False
+    """Let torch compile the networks, on GPUs: minutes at the start, for runs of some thousand images and more."""
     annotators: dict[str, dict[str, Any]] = {}
     """Parameters by annotator, over its own defaults."""
     models: dict[str, Path] = {}
@@ -127,7 +134,7 @@ def choose_annotators(config: AnnotateConfig, only: Iterable[str] | None, weight
         parameters = {name: {**SMOKE_PARAMETERS.get(name, {}), **parameters.get(name, {})} for name in names}
     chosen = []
     for name in names:
-        annotator = _make(name, parameters, local)
+        annotator = _make(name, parameters, local, compiled=config.compile)
         missing = [file for file in annotator.weights if find(file, weights) is None]
         if not missing:
             chosen.append(annotator)
@@ -195,12 +202,18 @@ def _maker_of(name: str, preset: Iterable[str]) -> str:
     raise UnknownNameError("annotator", name, ANNOTATORS)
 
 
-def _make(name: str, parameters: Mapping[str, Mapping[str, Any]], local: Mapping[str, LocalModel]) -> Annotator:
+def _make(
+    name: str,
+    parameters: Mapping[str, Mapping[str, Any]],
+    local: Mapping[str, LocalModel],
+    *,
+    compiled: bool,
+) -> Annotator:
     cls = ANNOTATORS[name]
     given = parameters.get(name, {})
     known = cls.parameter_names()
     if unknown := set(given) - set(known):
         raise PlanError(f"{name} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(known) or 'none'}")
     if issubclass(cls, PretrainedAnnotator):
-        return cls(local=local.get(cls.pretrained), **given)
+        return cls(local=local.get(cls.pretrained), compiled=compiled, **given)
     return cls(**given)

@@ -70,6 +70,11 @@ class Ledger:
             return "worker_died", f"its worker died {deaths} times on it (out of memory, or a crash in native code)"
         return None
 
+    def failed_together(self, key: str, annotator: str) -> bool:
+        """Return whether a worker died or was ended over the records that were attempted under ``key``."""
+        attempt = f"{key} {annotator}"
+        return attempt in self._condemned or attempt in self._deaths
+
     @contextmanager
     def attempt(self, key: str, annotator: str, time_limit_s: float) -> Iterator[None]:
         """Note an attempt, and end this process if it takes longer than ``time_limit_s``.

@@ -144,15 +144,17 @@ def shard_work(
     work = ShardWork(shard, len(keys))
     needs: dict[str, list[str]] = {}
     redo = _with_descendants(graph, request.redo)
-    made_here = {node for _, annotator in graph.nodes(data="annotator") for node in annotator.outputs()}
+    makers = {node: name for name, annotator in graph.nodes(data="annotator") for node in annotator.outputs()}
     for name in nx.lexicographical_topological_sort(graph):
         annotator = graph.nodes[name]["annotator"]
         present = _present(index, annotator.produces or annotator.states)
-        inputs = [_present(index, [node]) for node in annotator.reads if node not in made_here]
+        inputs = {node: _present(index, [node]) for node in annotator.reads}
         for key in keys:
             failure = failures.get((key, name))
-            if failure is not None and failure.error == "missing_input" and all(key in found for found in inputs):
-                failure = None
+            if failure is not None and failure.error == "missing_input":
+                to_come = needs.get(key, ())
+                if all(key in found or makers.get(node) in to_come for node, found in inputs.items()):
+                    failure = None
             state = _state(name, present.get(key), prints[name], failure, request, redo=name in redo)
             if state == "needed":
                 needs.setdefault(key, []).append(name)

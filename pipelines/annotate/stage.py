@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from annotators.base import AnnotateFunction, Annotation, Annotator, Fact, RecordView
+from annotators.batching import BatchFunction, is_out_of_memory
 from graph200k.catalogue import GRAPH200K, MetaTask
 from graph200k.codecs import decode_image, encode_image, is_blank
 from graph200k.commit import index_path, shard_path
-from graph200k.errors import Graph200KError
+from graph200k.errors import AnswerError, Graph200KError
 from graph200k.facts import fact_from_json, fact_to_json, is_empty, makers, with_fact
 from graph200k.index import INDEX_SCHEMA, read_table, table_members
 from graph200k.parts import PartRow, failure_row, write_part
@@ -26,7 +27,11 @@ from graph200k.seeds import derive_seed
 from graph200k.storage import Folder
 from pipelines.annotate.ledger import Ledger, ledger_folder
 
-MAX_ERROR_CHARACTERS = 300
+MAX_ERROR_CHARACTERS = 500
+
+T = TypeVar("T")
+
+_Found: TypeAlias = Sequence[Annotation | Fact]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +67,7 @@ class StageWorker:
         ledger = Ledger(self._ledgers, f"{self._config.stage}-{unit['number']}")
         made = _forwarded(row["made"])
         work = _UnitOfWork(self._config, self._functions, self._reader(unit["shard"]), ledger, made)
-        rows = [row for ordinal, key, names in unit["needs"] for row in work.annotate(ordinal, key, names)]
+        rows = list(work.annotate(unit["needs"]))
         if rows:
             write_part(self._folder, self._config.run, unit["shard"], f"{self._config.stage}-{unit['number']}", rows)
         ledger.close(finished=True)
@@ -87,6 +92,10 @@ class StageWorker:
         return read
 
 
+class _MissingInput(Exception):
+    """A record lacks what an annotator reads."""
+
+
 @dataclass
 class _UnitOfWork:
     """One pass over the records of a unit."""
@@ -103,12 +112,20 @@ class _UnitOfWork:
         self._seconds: Counter[str] = Counter()
         self._pixels: Counter[str] = Counter()
 
-    def annotate(self, ordinal: int, key: str, names: list[str]) -> Iterator[PartRow]:
-        """Run the annotators of this stage that a record needs; yield what came out, failures included."""
-        images: dict[str, np.ndarray] = {}
-        for annotator in self.config.annotators:
-            if annotator.name in names:
-                yield from self._run(annotator, ordinal, key, images)
+    def annotate(self, needs: Sequence[tuple[int, str, list[str]]]) -> Iterator[PartRow]:
+        """Run the annotators of this stage that records need; yield what came out, failures included.
+
+        ``needs`` holds position in the shard, key, and annotators' names of each record.
+        """
+        step = max(_at_once(function) for function in self.functions.values())
+        for start in range(0, len(needs), step):
+            some = needs[start : start + step]
+            images: dict[str, dict[str, np.ndarray]] = {key: {} for _, key, _ in some}
+            for annotator in self.config.annotators:
+                wanted = [(ordinal, key) for ordinal, key, names in some if annotator.name in names]
+                together = self._make_together(annotator, [key for _, key in wanted], images)
+                for ordinal, key in wanted:
+                    yield from self._run(annotator, ordinal, key, images[key], together.get(key))
 
     def report(self, rows: list[PartRow]) -> dict[str, Any]:
         """Return counts for the driver."""
@@ -121,7 +138,37 @@ class _UnitOfWork:
             "pixels": self._pixels,
         }
 
-    def _run(self, annotator: Annotator, ordinal: int, key: str, images: dict[str, np.ndarray]) -> list[PartRow]:
+    def _make_together(
+        self, annotator: Annotator, keys: Sequence[str], images: Mapping[str, dict[str, np.ndarray]]
+    ) -> dict[str, _Found]:
+        """Return what a function that takes several records at once makes of them, by key; nothing if it cannot.
+
+        Whatever goes wrong is left to each record by itself, which then shows whose fault it was.
+        """
+        function = self.functions[annotator.name]
+        if not isinstance(function, BatchFunction) or function.most == 1 or len(keys) == 1:
+            return {}
+        together = f"*{keys[0]}"  # no record's key
+        if not keys or self.ledger.failed_together(together, annotator.name):
+            return {}
+
+        def make() -> dict[str, _Found]:
+            sound = [key for key in keys if not self.ledger.verdict(key, annotator.name)]
+            ready = [key for key in sound if not self._load_inputs(annotator, key, images[key])]
+            views = [self._view(annotator, key, images[key]) for key in ready]
+            made = function.many(views, [np.random.default_rng(self._seed(annotator, key)) for key in ready])
+            return dict(zip(ready, made, strict=True))
+
+        started = time.perf_counter()
+        outcome = self._attempt(together, annotator, len(keys), make)
+        if isinstance(outcome, Exception):
+            return {}
+        self._seconds[annotator.name] += time.perf_counter() - started
+        return outcome
+
+    def _run(
+        self, annotator: Annotator, ordinal: int, key: str, images: dict[str, np.ndarray], made: _Found | None
+    ) -> list[PartRow]:
         fingerprint = self.config.fingerprints[annotator.name]
 
         def failed(error: str, message: str) -> list[PartRow]:
@@ -129,22 +176,38 @@ class _UnitOfWork:
 
         if verdict := self.ledger.verdict(key, annotator.name):
             return failed(*verdict)
-        seed = derive_seed(self.config.seed, key, annotator.name)
-        started = time.perf_counter()
-        with self.ledger.attempt(key, annotator.name, annotator.needs.time_limit_s):
-            try:
-                missing = self._load_inputs(annotator, key, images)
-                if missing:
-                    return failed("missing_input", f"needs {', '.join(missing)}, which this record lacks")
+        seed = self._seed(annotator, key)
+
+        def make() -> list[PartRow]:
+            if missing := self._load_inputs(annotator, key, images):
+                raise _MissingInput(f"needs {', '.join(missing)}, which this record lacks")
+            found = made
+            if found is None:
                 view = self._view(annotator, key, images)
                 found = self.functions[annotator.name](view, np.random.default_rng(seed))
-                rows = [self._row(annotator, ordinal, key, seed, made, images) for made in found]
-            except Exception as error:  # noqa: BLE001  (the one broad except: one annotator, one record, never the run)
-                return failed(_error_class(error), f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS])
+            return [self._row(annotator, ordinal, key, seed, one, images) for one in found]
+
+        started = time.perf_counter()
+        rows = self._attempt(key, annotator, 1, make)
+        if isinstance(rows, _MissingInput):
+            return failed("missing_input", str(rows))
+        if isinstance(rows, Exception):
+            return failed(_error_class(rows), f"{type(rows).__name__}: {rows}"[:MAX_ERROR_CHARACTERS])
         self._runs[annotator.name] += 1
         self._seconds[annotator.name] += time.perf_counter() - started
         self._pixels[annotator.name] += images["target"].shape[0] * images["target"].shape[1]
         return rows
+
+    def _attempt(self, key: str, annotator: Annotator, records: int, make: Callable[[], T]) -> T | Exception:
+        """Return what ``make`` returns or raises, watched by the ledger for as long as these records may take."""
+        with self.ledger.attempt(key, annotator.name, annotator.needs.time_limit_s * records):
+            try:
+                return make()
+            except Exception as error:  # noqa: BLE001  (the one broad except: one annotator, one record, never the run)
+                return error
+
+    def _seed(self, annotator: Annotator, key: str) -> int:
+        return derive_seed(self.config.seed, key, annotator.name)
 
     def _load_inputs(self, annotator: Annotator, key: str, images: dict[str, np.ndarray]) -> list[str]:
         """Decode what an annotator reads into ``images``; return the node types that the record lacks."""
@@ -260,9 +323,14 @@ def _check_fact(annotator: Annotator, made: Fact) -> None:
         )
 
 
+def _at_once(function: AnnotateFunction) -> int:
+    return function.most if isinstance(function, BatchFunction) else 1
+
+
 def _error_class(error: Exception) -> str:
-    is_oom = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"  # torch's, not imported here
-    return "oom" if is_oom else "error"
+    if is_out_of_memory(error):
+        return "oom"
+    return "bad_answer" if isinstance(error, AnswerError) else "error"
 
 
 def _total(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:

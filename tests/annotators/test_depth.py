@@ -28,7 +28,7 @@ def test_an_overflow_is_an_error_and_no_map(bad: float) -> None:
 
 def test_distances_of_metric_networks_are_inverted(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
-    nearness = load_depth_network("depth", save_depth_model(tmp_path / "metric", kind="metric"))(image)
+    nearness = load_depth_network("depth", save_depth_model(tmp_path / "metric", kind="metric"))([image])[0]
     assert nearness.min() >= 1 / 20  # the tiny network sees no farther than 20 m
 
 
@@ -36,4 +36,4 @@ def test_map_is_what_the_network_gives_stretched(tmp_path: Path) -> None:
     folder = save_depth_model(tmp_path / "depth")
     image = np.random.default_rng(0).integers(0, 256, (70, 70, 3), dtype=np.uint8)
     (made,) = Depth(local=local_model("depth", folder)).load(tmp_path)({"target": image}, np.random.default_rng(0))
-    assert (made.image == depth_map(load_depth_network("depth", folder)(image))).all()
+    assert (made.image == depth_map(load_depth_network("depth", folder)([image])[0])).all()

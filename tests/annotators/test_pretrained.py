@@ -13,16 +13,19 @@ import numpy as np
 import pytest
 import torch
 
-from annotators.base import ANNOTATORS, AnnotateFunction
+from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, Fact, RecordView
+from annotators.batching import BatchFunction
 from annotators.models import MODELS, local_model
-from annotators.pretrained import PretrainedAnnotator, loading
+from annotators.pretrained import PretrainedAnnotator, batched, loading, settled
 from annotators.tiny.controlnet_aux import save_hed, save_mlsd, save_normal_bae, save_openpose
 from annotators.tiny.depth import save_depth_model
 from annotators.tiny.marigold import save_marigold
+from annotators.tiny.qwen_vl import save_qwen_vl
 from annotators.tiny.rembg import save_birefnet, save_rmbg
 from annotators.tiny.sam2 import save_sam2
 from graph200k.catalogue import GRAPH200K
 from graph200k.errors import MissingWeightsError, PlanError
+from graph200k.record import Box
 from support.tiny_models import save_segformer
 
 CASES: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
@@ -39,6 +42,9 @@ CASES: dict[str, tuple[Callable[[Path], Path], dict[str, Any]]] = {
             "nms_thresh": 1.0,
         },
     ),
+    "bbox": (save_qwen_vl, {"max_pixels": 50_176}),
+    "mask": (save_sam2, {}),
+    "caption": (save_qwen_vl, {"max_pixels": 50_176}),
     "hed_network": (save_hed, {"short_side": 64}),
     "mlsd_network": (save_mlsd, {"short_side": 64}),
     "openpose_body": (save_openpose, {"short_side": 64}),
@@ -57,6 +63,8 @@ SLOW = {"normal_bae"}
 """Its network takes 3 s to build, whatever its weights: tested by ``make test-heavy``."""
 
 NAMES = [pytest.param(name, marks=pytest.mark.heavy) if name in SLOW else name for name in CASES]
+MAPS = [entry for entry, name in zip(NAMES, CASES, strict=True) if ANNOTATORS[name].produces]
+"""Those that make a picture."""
 
 HALF: dict[str, dict[str, Any]] = {
     "depth": {},
@@ -65,6 +73,9 @@ HALF: dict[str, dict[str, Any]] = {
     "sam2_mask": {},
 }
 """Those that run in half precision on a GPU, and parameters with which a CPU can too."""
+
+BATCHED = ("depth", "segmentation", "normal")
+"""Those that take several records at once on a GPU."""
 
 Load = Callable[[str], AnnotateFunction]
 
@@ -114,21 +125,40 @@ def draw(height: int, width: int) -> np.ndarray:
     return image
 
 
-def annotate(function: AnnotateFunction, image: np.ndarray, seed: int = 0) -> np.ndarray:
-    (made,) = function({"target": image}, np.random.default_rng(seed))
-    return made.image
+def view(image: np.ndarray) -> RecordView:
+    """Return what any annotator may read: a picture, and boxes on it."""
+    height, width = image.shape[:2]
+    boxes = [
+        Box(name="all", box=[0, 0, width, height], color=[9, 9, 9]),
+        Box(name="corner", box=[0, 0, width / 4, height / 4], color=[255, 0, 0]),
+    ]
+    return RecordView({"target": image}, boxes=boxes)
+
+
+def annotate(function: AnnotateFunction, image: np.ndarray, seed: int = 0) -> list[Annotation | Fact]:
+    return list(function(view(image), np.random.default_rng(seed)))
+
+
+def the_map(made: list[Annotation | Fact]) -> Annotation:
+    (found,) = (one for one in made if isinstance(one, Annotation))
+    return found
+
+
+def content(made: list[Annotation | Fact]) -> list[object]:
+    """Return something that is equal for equal outputs."""
+    return [one.image.tobytes() if isinstance(one, Annotation) else one for one in made]
 
 
 def test_every_annotator_with_a_model_is_tested_here() -> None:
     assert {name for name, cls in ANNOTATORS.items() if issubclass(cls, PretrainedAnnotator)} == set(CASES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", MAPS)
 @pytest.mark.parametrize("size", [(120, 200), (200, 120), (64, 64), (1500, 2000)], ids=str)
 def test_map_is_of_the_size_of_the_target_with_the_channels_of_its_node_type(
     load: Load, name: str, size: tuple[int, int]
 ) -> None:
-    (made,) = load(name)({"target": draw(*size)}, np.random.default_rng(0))
+    made = the_map(annotate(load(name), draw(*size)))
     entry = GRAPH200K[made.node]
     assert (made.node,) == ANNOTATORS[name].produces
     assert (made.role, made.variant) == (ROLES.get(name, ""), None)
@@ -140,7 +170,37 @@ def test_map_is_of_the_size_of_the_target_with_the_channels_of_its_node_type(
 def test_same_picture_and_seed_same_bytes_after_loading_again(load: Load, folders: dict[str, Path], name: str) -> None:
     image = draw(100, 150)
     again = make(name, folders[name]).load(Path("unused"))
-    assert annotate(load(name), image).tobytes() == annotate(again, image).tobytes()
+    assert content(annotate(load(name), image)) == content(annotate(again, image))
+
+
+@pytest.mark.parametrize("name", BATCHED)
+def test_a_batch_of_pictures_of_any_size_is_as_one_by_one(load: Load, name: str) -> None:
+    function = load(name)
+    images = [draw(*size) for size in [(64, 96), (120, 80), (64, 96), (96, 64)]]
+    images[2] = np.ascontiguousarray(images[2][::-1])
+    views = [RecordView({"target": image}) for image in images]
+    together = BatchFunction(function.run, len(views)).many(views, list(map(np.random.default_rng, range(4))))
+    for seed, (image, (made,)) in enumerate(zip(images, together, strict=True)):
+        (alone,) = (one.image for one in annotate(function, image, seed))
+        assert made.image.shape == alone.shape
+        assert np.mean(np.abs(made.image.astype(int) - alone) > 1) < 0.001
+
+
+def test_on_a_cpu_records_come_one_by_one_and_on_a_gpu_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert batched(lambda views, rngs: [], 8).most == 1
+    monkeypatch.setattr("annotators.pretrained.placement", lambda: (torch.device("cuda"), torch.float16))
+    assert batched(lambda views, rngs: [], 8).most == 8
+
+
+def test_a_network_is_compiled_on_a_gpu_alone_and_that_is_no_parameter(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = torch.nn.Identity()
+    assert settled(network, compiled=True) is network
+    monkeypatch.setattr("annotators.pretrained.placement", lambda: (torch.device("cuda"), torch.float16))
+    assert settled(network, compiled=False) is network
+    assert isinstance(settled(network, compiled=True), torch._dynamo.OptimizedModule)
+    assert make("depth", folders["depth"], compiled=True).fingerprint == make("depth", folders["depth"]).fingerprint
 
 
 @pytest.mark.parametrize("name", HALF)
@@ -149,10 +209,10 @@ def test_half_precision_works_and_gives_about_the_same(
 ) -> None:
     annotator = make(name, folders[name], **HALF[name])
     image = draw(64, 96)
-    full = annotate(annotator.load(Path("unused")), image).astype(int)
+    full = the_map(annotate(annotator.load(Path("unused")), image)).image.astype(int)
     module = ANNOTATORS[name].__module__
     monkeypatch.setattr(f"{module}.placement", lambda: (torch.device("cpu"), torch.float16))
-    half = annotate(annotator.load(Path("unused")), image)
+    half = the_map(annotate(annotator.load(Path("unused")), image)).image
     assert np.mean(np.abs(half - full) > 8) < 0.1
 
 

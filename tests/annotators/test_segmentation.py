@@ -28,7 +28,7 @@ def test_colours_are_those_of_the_classes_that_the_network_names(tmp_path: Path)
     (made,) = Segmentation(local=local_model("segmentation", folder)).load(tmp_path)(
         {"target": image}, np.random.default_rng(0)
     )
-    classes = load_segmentation_network("segmentation", folder)(image, (64, 96))
+    (classes,) = load_segmentation_network("segmentation", folder)([image], [(64, 96)])
     assert len(np.unique(classes)) > 1
     assert (made.image == ADE20K[classes]).all()
 

@@ -26,11 +26,24 @@ from graph200k.dataset import Dataset
 from graph200k.parts import failure_row, write_part
 from graph200k.schema import enumerate_tasks, from_node_link, graph200k_tasks
 from graph200k.session import write_session
+from pipelines.annotate.config import preset_models
 from support.datasets import make_varied_dataset
 from support.published import write_viton_hd
 from support.running import assert_clean
 
-COMMANDS = ["ingest", "annotate", "graph", "tasks", "stats", "verify", "failures", "weights", "models", "demo"]
+COMMANDS = [
+    "ingest",
+    "annotate",
+    "graph",
+    "tasks",
+    "sample-tasks",
+    "stats",
+    "verify",
+    "failures",
+    "weights",
+    "models",
+    "demo",
+]
 
 ENTRY = [sys.executable, "-c", "from graph200k.cli import main; main()"]
 """The command line in a process of its own."""
@@ -297,12 +310,12 @@ def test_models_are_listed_with_what_a_user_must_know_and_code_1_if_missing(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     result = run("models", "--check", "--json")
     assert (result.code, result.err) == (1, "")
-    assert [model["name"] for model in result.json] == ["mlsd", "segmentation", "depth", "normal", "openpose", "sam2"]
+    assert {model["name"] for model in result.json} == set(preset_models("paper"))
     assert {model["path"] for model in result.json} == {None}
     assert {"id", "revision", "pinned", "licence", "gated", "size_gb", "page", "annotators"} <= set(result.json[0])
     text = run("models")
     assert text.code == 0
-    assert text.out.count("not here") == 6
+    assert text.out.count("not here") == len(result.json)
     assert run("models", "--preset", "default", "--check", "--json").json == []
     assert run("models", "--preset", "papr").code == 2
 

@@ -27,6 +27,8 @@ from graph200k.session import write_session
 from graph200k.statistics import statistics
 from graph200k.storage import Folder
 from graph200k.verify import QUARANTINE, repair, verify
+from sampler.config import SamplerConfig
+from sampler.streaming import StreamSettings, TaskStream
 from support.datasets import annotation_row, edge_map, make_varied_dataset
 from support.running import sealed_bytes
 
@@ -231,6 +233,18 @@ def test_a_dataset_is_copied_to_a_disk_and_read_there(sealed: str, tmp_path: Pat
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data)
     assert verify(str(tmp_path)) == []
+
+
+def test_samples_are_streamed_as_from_a_disk_and_resumed(sealed: str, local: Path) -> None:
+    settings = StreamSettings(capacity=2)
+    config = SamplerConfig(area_px=64**2)
+    streams = [TaskStream(place, config, settings=settings) for place in (sealed, str(local))]
+    there, here = ([batch for batch in stream.batches(epochs=1)] for stream in streams)
+    assert len(here) == len(there) == 4
+    resumed = list(streams[0].batches(epochs=1, state=there[1].state))
+    for one, other in zip([*there, *resumed], [*here, *here[2:]], strict=True):
+        (_, first), (_, second) = *one.loaded, *other.loaded
+        assert all(np.array_equal(*rows) for rows in zip(first.rows, second.rows, strict=True))
 
 
 def test_the_command_line_finds_the_server_by_the_environment(sealed: str, server: str) -> None:

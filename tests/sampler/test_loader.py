@@ -12,7 +12,7 @@ from graph200k.dataset import Dataset
 from graph200k.errors import PlanError
 from sampler.config import SamplerConfig
 from sampler.loader import Batch, ClozeLoader, ShapeBatches, collate
-from sampler.samples import TaskSampler
+from sampler.task_sampler import TaskSampler
 from support.full_datasets import make_full_dataset
 
 BLOCK = 12

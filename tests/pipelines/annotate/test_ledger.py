@@ -74,6 +74,17 @@ def test_a_worker_that_takes_too_long_is_ended_and_its_record_condemned_at_once(
         ledger.close(finished=False)
 
 
+def test_records_attempted_together_are_not_again_after_one_death_or_timeout(tmp_path: Path) -> None:
+    for how in ("killed", "hangs"):
+        ledger = Ledger(tmp_path / how, "unit")
+        assert not ledger.failed_together("bad", "canny")
+        ledger.close(finished=True)
+        _die(tmp_path / how, how)
+        ledger = Ledger(tmp_path / how, "unit")
+        assert ledger.failed_together("bad", "canny")
+        assert not ledger.failed_together("good", "canny")
+
+
 def test_a_finished_unit_leaves_no_file(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, "unit")
     with ledger.attempt("a", "canny", 60):

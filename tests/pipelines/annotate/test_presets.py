@@ -75,7 +75,7 @@ def test_one_worker_of_each_annotator_of_a_preset_fits_on_one_gpu() -> None:
 def test_models_of_a_preset_are_those_that_its_annotators_load() -> None:
     assert preset_models("default") == preset_models("smoke") == {}
     found = preset_models("paper")
-    assert found["sam2"] == (MODELS["sam2"], ["sam2_mask"])
+    assert found["sam2"] == (MODELS["sam2"], ["sam2_mask", "mask"])
     assert set(found) == set(MODELS) - {"birefnet", "normal_bae"}  # alternatives, for --only
 
 

@@ -13,7 +13,8 @@ from graph200k.errors import DatasetError, PlanError, UnknownNameError
 from graph200k.schema import Task, graph200k_tasks
 from sampler.config import DatasetShare, SamplerConfig, TaskWeights
 from sampler.grid import cell_size
-from sampler.samples import Sample, TaskSampler
+from sampler.samples import Sample
+from sampler.task_sampler import TaskSampler
 from support.datasets import make_varied_dataset
 from support.full_datasets import make_full_dataset
 
