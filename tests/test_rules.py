@@ -102,6 +102,9 @@ def test_modules_are_named_for_what_is_in_them() -> None:
         ("sampler.config", "DatasetShare"),
         ("trainer.cache", "CacheSettings"),
         ("trainer.compute", "ComputeSettings"),
+        ("trainer.config", "LoopSettings"),
+        ("trainer.config", "TrainConfig"),
+        ("trainer.flow", "FlowSettings"),
         ("trainer.latents", "LatentSettings"),
         ("trainer.lora", "LoraSettings"),
         ("trainer.models", "ModelSettings"),
@@ -116,7 +119,9 @@ def test_every_option_is_read_somewhere(module: str, config: str) -> None:
     unread = [
         field
         for field in fields
-        if not re.search(rf"\b(_config|config|options|settings|weights|share|self)\.{field}\b", text)
+        if not re.search(
+            rf"\b(_config|config|options|settings|weights|share|self|flow|loop|validation)\.{field}\b", text
+        )
     ]
     assert unread == []
 

@@ -1,0 +1,66 @@
+"""Around the loop: where a run lies, which settings it has, and what is told of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from graph200k.errors import PlanError
+from trainer.checkpoint import Progress, write_checkpoint
+from trainer.command import RunRequest, make_options, summarise_run
+from trainer.reporting import METRICS, keep_metrics, read_metrics
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A config file, in a folder where runs/ will lie."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "short.yaml"
+    file.write_text("loop: {steps: 5}")
+    return file
+
+
+def test_a_run_lies_below_runs_under_its_configs_name(config: Path) -> None:
+    options = make_options(RunRequest(config=config, default_data="photos"))
+    assert options.out == Path("runs/short")
+    assert options.config.data.datasets[0].data == "photos"
+
+
+def test_the_latest_run_is_resumed_with_the_settings_it_was_started_with(config: Path) -> None:
+    for name, data in (("older", "one"), ("newer", "two")):
+        make_options(RunRequest(config=config, data=data, default_data="-", out=Path("runs") / name))
+        checkpoint = write_checkpoint(Path("runs") / name, Progress(step=1), {}, {})
+        os.utime(checkpoint, (1e9, 1e9 + len(name) + (name == "newer")))
+    options = make_options(RunRequest(resume="latest", default_data="-"))
+    assert options.out == Path("runs/newer")
+    assert (options.config.loop.steps, options.config.data.datasets[0].data) == (5, "two")
+    longer = make_options(RunRequest(resume="runs/older/checkpoints/step-00000001", default_data="-", steps=9))
+    assert (longer.out, longer.config.loop.steps) == (Path("runs/older"), 9)
+
+
+def test_nothing_to_train_or_to_resume_is_an_error(config: Path) -> None:
+    with pytest.raises(PlanError, match="nothing to train"):
+        make_options(RunRequest(default_data="-", out=Path("runs/none")))
+    with pytest.raises(PlanError, match="no run with a checkpoint below runs/"):
+        make_options(RunRequest(resume="latest", default_data="-"))
+
+
+def test_a_run_is_summed_up_from_what_it_wrote(tmp_path: Path) -> None:
+    lines = ['{"step": 0, "validation/loss": 2.0}']
+    lines += [f'{{"step": {step}, "loss": {3 - step / 50}, "skipped": 1}}' for step in range(1, 101)]
+    lines += ['{"step": 100, "validation/loss": 1.5}']
+    (tmp_path / METRICS).write_text("\n".join(lines) + "\n")
+    place = write_checkpoint(tmp_path, Progress(step=100), {}, {})
+    found = summarise_run(tmp_path)
+    assert (found.steps, found.skipped, found.lora, found.pictures) == (100, 1, str(place), None)
+    assert (found.loss_first, found.loss_last) == (pytest.approx(2.79), pytest.approx(1.19))
+    assert (found.validation_first, found.validation_last) == (2.0, 1.5)
+
+
+def test_metrics_of_steps_that_are_done_again_are_dropped(tmp_path: Path) -> None:
+    file = tmp_path / METRICS
+    file.write_text('{"step": 1, "loss": 1}\n{"step": 2, "loss": 2}\n{"step": 3, "lo')
+    keep_metrics(file, 1)
+    assert read_metrics(tmp_path) == [{"step": 1, "loss": 1}]
