@@ -15,7 +15,8 @@ from graph200k.seeds import derive_seed
 from sampler.config import DatasetShare, SamplerConfig, with_overrides
 from sampler.grid import Grid
 from sampler.own_images import ALL_SAID, own_grid, own_instructions, read_images
-from sampler.samples import Sample, TaskSampler
+from sampler.samples import Sample
+from sampler.task_sampler import TaskSampler
 from trainer.adapters import Adapter, parse_adapter
 from trainer.command import CONFIG
 from trainer.config import TrainConfig, read_config
