@@ -17,7 +17,6 @@ import torch
 from diffusers import (
     AutoencoderKL,
     BitsAndBytesConfig,
-    FlowMatchEulerDiscreteScheduler,
     FluxTransformer2DModel,
     TorchAoConfig,
 )
@@ -30,8 +29,9 @@ from trainer.dev_variant import CleanTokenFlux
 from trainer.prompts import TextParts
 from trainer.settings import Settings
 
-PARTS = ("transformer", "vae", "scheduler", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
-"""Folders of a FLUX model that are used. The repositories hold the same weights once more, in one file of 24 GB."""
+PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
+"""Folders of a FLUX model that are used. The repositories hold the same weights once more, in one file of 24 GB; the
+scheduler is :mod:`trainer.sampling`."""
 
 _HUB = "https://huggingface.co"
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
@@ -124,11 +124,6 @@ def load_text(folder: Path, settings: ModelSettings) -> TextParts:
         tokenizer_2=T5TokenizerFast.from_pretrained(folder / "tokenizer_2", local_files_only=True),
         text_encoder_2=T5EncoderModel.from_pretrained(folder / "text_encoder_2", **weights),
     )
-
-
-def load_scheduler(folder: Path) -> FlowMatchEulerDiscreteScheduler:
-    """Return the scheduler."""
-    return FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
 
 
 def _quantization(settings: ModelSettings) -> TorchAoConfig | BitsAndBytesConfig | None:

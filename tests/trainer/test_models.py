@@ -10,7 +10,7 @@ from diffusers import FluxTransformer2DModel
 
 from graph200k.errors import MissingWeightsError, PlanError
 from trainer.dev_variant import CleanTokenFlux
-from trainer.models import ModelSettings, find_model, load_scheduler, load_text, load_transformer, load_vae
+from trainer.models import ModelSettings, find_model, load_text, load_transformer, load_vae
 
 
 def test_every_part_is_loaded_from_a_folder_in_the_dtype_asked_for_and_frozen(tiny_fill: Path) -> None:
@@ -22,7 +22,6 @@ def test_every_part_is_loaded_from_a_folder_in_the_dtype_asked_for_and_frozen(ti
     assert not any(parameter.requires_grad for parameter in transformer.parameters())
     models = [transformer, load_vae(folder, settings), load_text(folder, settings).text_encoder_2]
     assert [next(model.parameters()).dtype for model in models] == [torch.bfloat16] * 3
-    assert load_scheduler(folder).config.use_dynamic_shifting
 
 
 def test_flux_dev_becomes_the_variant_with_clean_tokens(tiny_dev: Path) -> None:
