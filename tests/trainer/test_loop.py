@@ -182,6 +182,15 @@ def test_the_loss_falls_and_every_part_of_a_run_is_where_it_should_be(make: Make
     assert list((tmp_path / "tracker").glob("events.*"))
 
 
+def test_the_dev_variant_trains_on_masked_cells_alone(data: Path, tiny_dev: Path, tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match=r"flow.loss_on = 'all' with FLUX.1-dev"):
+        run(tiny_config(data, tiny_dev), tmp_path)
+    masked = {"flow": {"loss_on": "masked"}, "compute": {"checkpointing": "selective"}}
+    run(tiny_config(data, tiny_dev, **masked), tmp_path)
+    losses = [line["loss"] for line in read_metrics(tmp_path) if "loss" in line]
+    assert losses[-1] < losses[0]
+
+
 def test_an_earlier_run_is_not_written_over(make: Make, tmp_path: Path) -> None:
     config = make(loop={"steps": 1})
     run(config, tmp_path)
