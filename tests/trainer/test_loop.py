@@ -114,16 +114,18 @@ def test_a_run_that_only_skips_stops(make: Make, tmp_path: Path) -> None:
         run(config, tmp_path)
 
 
-def test_sigterm_saves_and_ends_with_exit_code_0(make: Make, tmp_path: Path) -> None:
-    config = make(loop={"steps": 10_000, "checkpoint_every": 10_000})
+def test_sigterm_to_all_processes_of_a_run_saves_and_ends_with_exit_code_0(make: Make, tmp_path: Path) -> None:
+    config = make(loop={"steps": 10_000, "workers": 1, "checkpoint_every": 10_000})
     file = tmp_path / "config.yaml"
     file.write_text(config.model_dump_json())
     command = [sys.executable, "-m", "graph200k.cli", "train", "--config", str(file), "--out", str(tmp_path / "out")]
-    process = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     metrics = tmp_path / "out" / "metrics.jsonl"
     while process.poll() is None and not (metrics.exists() and metrics.read_text().count('"loss"') > 1):
         time.sleep(0.05)
-    os.kill(process.pid, signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     told, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     progress, _ = read_checkpoint(list_checkpoints(tmp_path / "out")[-1])
