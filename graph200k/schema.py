@@ -49,6 +49,11 @@ class Task:
         return self.path[:-1]
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        """Return the node types that are asked for: one, the last of the path."""
+        return self.path[-1:]
+
+    @property
     def generated(self) -> str:
         """Return the node type that is asked for."""
         return self.path[-1]

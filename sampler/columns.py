@@ -19,7 +19,7 @@ class Column:
 
 
 def task_columns(task: Task, catalogue: Catalogue = GRAPH200K) -> tuple[Column, ...]:
-    """Return the columns of a task in the order of its path: conditions first, what is generated last.
+    """Return the columns of a task: what is given in the order of its path, then what is generated.
 
     Examples
     --------
@@ -27,7 +27,9 @@ def task_columns(task: Task, catalogue: Catalogue = GRAPH200K) -> tuple[Column, 
     >>> [(column.node, column.role) for column in task_columns(find_task("canny,redux_style"))]
     [('canny', ''), ('redux_style', 'reference'), ('redux_style', 'image')]
     """
-    return tuple(Column(node, role) for node in task.path for role in _roles(node, catalogue))
+    columns = [Column(node, role) for node in task.path for role in _roles(node, catalogue)]
+    asked = [Column(node, _roles(node, catalogue)[-1]) for node in task.targets]
+    return (*(column for column in columns if column not in asked), *asked)
 
 
 def _roles(node: str, catalogue: Catalogue) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from graph200k.catalogue import Catalogue, Storage
 from graph200k.dataset import Dataset
 from graph200k.errors import PlanError, UnknownNameError
 from graph200k.schema import Task, catalogue_tasks
+from sampler.cloze import is_cloze, parse_cloze
 from sampler.columns import Column, task_columns
 from sampler.config import DatasetShare, TaskWeights
 from sampler.serving import RecordList, RecordLists
@@ -56,7 +57,7 @@ class Pool:
     shares
         Their weights, one a dataset.
     only
-        Names of tasks; None takes all that are not held out.
+        Names of tasks, or cloze specs (:mod:`sampler.cloze`); None takes all tasks that are not held out.
     square
         Whether all cells are squares.
 
@@ -76,7 +77,11 @@ class Pool:
         """Records that are never drawn, being exact duplicates of others."""
         wanted = None if only is None else frozenset(only)
         found: list[PoolTask] = []
-        catalogues = [catalogue_tasks(dataset.catalogue) for dataset in datasets]
+        specs = sorted(name for name in wanted or () if is_cloze(name))
+        catalogues = [
+            (*catalogue_tasks(dataset.catalogue), *(parse_cloze(name, dataset.catalogue) for name in specs))
+            for dataset in datasets
+        ]
         _check_names(catalogues, shares, wanted)
         total = 0.0
         for position, (dataset, share, tasks) in enumerate(zip(datasets, shares, catalogues, strict=True)):

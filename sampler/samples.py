@@ -15,6 +15,7 @@ from graph200k.record import Edit, RecordInfo
 from graph200k.schema import Task
 from graph200k.seeds import derive_rng
 from sampler.cells import Cell, load_row, variants
+from sampler.cloze import ClozeTask
 from sampler.columns import Column
 from sampler.config import SamplerConfig
 from sampler.fit import Fit
@@ -101,11 +102,14 @@ def compose(dataset: Dataset, entry: PoolTask, picks: Picks, config: SamplerConf
         If they are damaged or gone.
     """
     columns = shown_columns(entry, picks.order)
+    asked = range(len(columns) - len(entry.task.targets), len(columns))
+    # A spec says itself what is generated; for a task of the graph that is drawn, for it may be reversed.
+    hidden = asked if isinstance(entry.task, ClozeTask) else (picks.masked,)
     rows = tuple(
         cells_of(dataset, record, columns, bits, (config.seed, picks.index, picks.attempt, row))
         for row, (record, bits) in enumerate(zip(picks.records, picks.variants, strict=True))
     )
-    masked = ((len(rows) - 1, picks.masked),)
+    masked = tuple((len(rows) - 1, column) for column in hidden)
     info = dataset.info(picks.records[-1])
     instructions = instruct(
         entry.task,
@@ -156,12 +160,13 @@ def load_grid(dataset: Dataset, sample: Sample, fit: Fit) -> Grid:
 
 def shown_columns(entry: PoolTask, bits: int) -> tuple[Column, ...]:
     """Return the columns with the conditions in an order chosen by ``bits``."""
-    left = list(entry.columns[:-1])
+    given = len(entry.columns) - len(entry.task.targets)
+    left = list(entry.columns[:given])
     order = []
     while left:
         bits, place = divmod(bits, len(left))
         order.append(left.pop(place))
-    return (*order, entry.columns[-1])
+    return (*order, *entry.columns[given:])
 
 
 def cells_of(

@@ -42,7 +42,7 @@ class TaskSampler:
     shares
         Weight, task weights and held-out tasks of each dataset; by default all alike.
     only
-        Names of the tasks to draw; None draws all that are not held out.
+        Names of the tasks to draw, or cloze specs (:mod:`sampler.cloze`); None draws all tasks that are not held out.
     choose
         Picks the in-context examples instead of chance, one call an example: nearest by an embedding, say. It sees the
         records of the example's aspect bucket that serve the task, without the query and what was chosen before.

@@ -18,7 +18,8 @@ def sample_tasks(
         int | None, typer.Option(help="Most in-context examples [2, or the config's].", min=0, max=8)
     ] = None,
     task: Annotated[
-        list[str] | None, typer.Option(help="Only this task, as `graph200k tasks` names it; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Only this task, as `graph200k tasks` names it, or CONDITIONS:TARGETS; may be repeated."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the stream [0].", min=0)] = None,
     replay: Annotated[str | None, typer.Option(help="SEED:INDEX of one sample, to see it again.")] = None,

@@ -222,3 +222,14 @@ def test_a_hundred_unreadable_samples_in_a_row_stop_with_the_shards_name(tmp_pat
     sampler = TaskSampler([Dataset(str(tmp_path))], SamplerConfig(area_px=AREA))
     with pytest.raises(DatasetError, match=r"100 draws in a row.*graph200k-000000"):
         sampler.load(0)
+
+
+@pytest.mark.parametrize("task", graph200k_tasks(), ids=lambda task: task.name)
+def test_what_is_to_be_generated_is_shown_nowhere_else_in_the_grid(data: str, task: Task) -> None:
+    sampler = TaskSampler([Dataset(data)], SamplerConfig(area_px=64**2, contexts=(0, 0, 1)), only=[task.name])
+    for index in (0, 8):
+        sample, grid = sampler.load(index)
+        (row, column) = sample.masked[0]
+        hidden = grid.cell(row, column)
+        others = [grid.cell(y, x) for y, x in np.ndindex(grid.masked.shape) if (y, x) != (row, column)]
+        assert not any(cell.shape == hidden.shape and np.array_equal(cell, hidden) for cell in others)

@@ -48,6 +48,8 @@ def full_rows(key: str, ordinal: int, number: int, size: tuple[int, int]) -> lis
         for variant in (0, 1) if entry.has_variants else (None,):
             for role in entry.roles:
                 image = flat_image(number, entry.name, variant, size, entry.channels)
+                if role == "reference":
+                    image = 255 - image
                 rows.append(annotation_row(key, ordinal, entry.name, image, variant=variant, role=role))
     return rows
 
