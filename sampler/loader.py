@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -173,7 +174,12 @@ class ClozeLoader:
         self.position = 0
         """Index of the first sample that no batch given out holds, over all ranks: the whole state of the stream."""
         self._shape = {"batch_size": batch_size, "rank": rank, "world_size": world_size}
-        self._options: dict[str, Any] = {"num_workers": workers, "pin_memory": pin_memory, "collate_fn": collate}
+        self._options: dict[str, Any] = {
+            "num_workers": workers,
+            "pin_memory": pin_memory,
+            "collate_fn": collate,
+            "worker_init_fn": _outlive_sigterm,
+        }
         self._indices(None)
 
     def batches(self, steps: int | None = None) -> Iterator[Batch]:
@@ -321,3 +327,11 @@ class StreamLoader:
 
 def _as_it_is(item: Any) -> Any:
     return item  # torch's default would turn the numbers of a state into tensors
+
+
+def _outlive_sigterm(worker: int) -> None:
+    """Let a worker process end when its loader says so: schedulers send SIGTERM to all processes of a run at once.
+
+    One that died of it would raise in the trainer, which is about to save what it has.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

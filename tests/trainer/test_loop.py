@@ -114,16 +114,18 @@ def test_a_run_that_only_skips_stops(make: Make, tmp_path: Path) -> None:
         run(config, tmp_path)
 
 
-def test_sigterm_saves_and_ends_with_exit_code_0(make: Make, tmp_path: Path) -> None:
-    config = make(loop={"steps": 10_000, "checkpoint_every": 10_000})
+def test_sigterm_to_all_processes_of_a_run_saves_and_ends_with_exit_code_0(make: Make, tmp_path: Path) -> None:
+    config = make(loop={"steps": 10_000, "workers": 1, "checkpoint_every": 10_000})
     file = tmp_path / "config.yaml"
     file.write_text(config.model_dump_json())
     command = [sys.executable, "-m", "graph200k.cli", "train", "--config", str(file), "--out", str(tmp_path / "out")]
-    process = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     metrics = tmp_path / "out" / "metrics.jsonl"
     while process.poll() is None and not (metrics.exists() and metrics.read_text().count('"loss"') > 1):
         time.sleep(0.05)
-    os.kill(process.pid, signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
     told, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     progress, _ = read_checkpoint(list_checkpoints(tmp_path / "out")[-1])
@@ -180,6 +182,15 @@ def test_the_loss_falls_and_every_part_of_a_run_is_where_it_should_be(make: Make
     assert pixels[:16, :16].max() == 0
     assert pixels[:16, -16:].max() > 0
     assert list((tmp_path / "tracker").glob("events.*"))
+
+
+def test_the_dev_variant_trains_on_masked_cells_alone(data: Path, tiny_dev: Path, tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match=r"flow.loss_on = 'all' with FLUX.1-dev"):
+        run(tiny_config(data, tiny_dev), tmp_path)
+    masked = {"flow": {"loss_on": "masked"}, "compute": {"checkpointing": "selective"}}
+    run(tiny_config(data, tiny_dev, **masked), tmp_path)
+    losses = [line["loss"] for line in read_metrics(tmp_path) if "loss" in line]
+    assert losses[-1] < losses[0]
 
 
 def test_an_earlier_run_is_not_written_over(make: Make, tmp_path: Path) -> None:
