@@ -49,6 +49,9 @@ class Resources:
     """Resident memory a worker, in MiB."""
     time_limit_s: float = 60.0
     """Seconds for one record; a worker that takes longer is ended."""
+    family: str = ""
+    """Annotators of one family keep their models on one worker, in one stage, and load once what they share; each
+    states what the family takes together, and the largest statement counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +131,23 @@ class Annotator(ABC):
         return (*cls.produces, *cls.states)
 
     @property
+    def is_idle(self) -> bool:
+        """Return whether its parameters say that it makes nothing: a run leaves it out then."""
+        return False
+
+    @property
     def needs(self) -> Resources:
         """Return what one worker of it takes."""
         return self.resources
+
+    @property
+    def images_per_record(self) -> int:
+        """Return how many images it makes of a record, about."""
+        return len(self.produces)
+
+    def tflop(self, pixels: float) -> float | None:
+        """Return the operations on a record of so many pixels, in 10¹², by formula; None if there is no formula."""
+        return None
 
     @property
     def parameters(self) -> dict[str, Any]:

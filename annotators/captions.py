@@ -10,7 +10,7 @@ import numpy as np
 from annotators.answers import parse_caption
 from annotators.base import ANNOTATORS, AnnotateFunction, Fact, RecordView, Resources
 from annotators.pretrained import PretrainedAnnotator
-from annotators.vision_language import ask_twice, load_vision_language_model
+from annotators.vision_language import FAMILY, ask_twice, load_vision_language_model
 from graph200k.record import Text
 
 QUESTION = (
@@ -27,7 +27,7 @@ class MachineCaption(PretrainedAnnotator):
     name = "caption"
     states = ("text",)
     pretrained = "qwen_vl"
-    resources = Resources(gpus=0.25, memory_mb=18000, time_limit_s=600.0)
+    resources = Resources(gpus=0.25, memory_mb=18000, time_limit_s=600.0, family=FAMILY)
 
     max_pixels: int = 1_003_520
     """Size to which larger images are reduced for the model: 1280 patches of 28×28 pixels."""

@@ -11,7 +11,7 @@ from annotators.answers import parse_boxes, score_boxes
 from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, Fact, RecordView, Resources
 from annotators.boxes import draw_boxes, place_boxes
 from annotators.pretrained import PretrainedAnnotator
-from annotators.vision_language import ask_twice, load_vision_language_model
+from annotators.vision_language import FAMILY, ask_twice, load_vision_language_model
 
 QUESTION = (
     "Detect every object in this image. Answer with a JSON list alone, one entry for each object: "
@@ -31,7 +31,7 @@ class Grounding(PretrainedAnnotator):
     produces = ("bbox",)
     states = ("boxes",)
     pretrained = "qwen_vl"
-    resources = Resources(gpus=0.25, memory_mb=18000, time_limit_s=900.0)
+    resources = Resources(gpus=0.25, memory_mb=18000, time_limit_s=900.0, family=FAMILY)
 
     max_pixels: int = 1_003_520
     """Size to which larger images are reduced for the model: 1280 patches of 28×28 pixels."""

@@ -24,48 +24,91 @@ _TINY_MB = 250
 
 @dataclass(frozen=True, kw_only=True)
 class PretrainedAnnotator(Annotator):
-    """Base of annotators that run one model of :data:`annotators.models.MODELS`.
+    """Base of annotators that run models of :data:`annotators.models.MODELS`.
 
-    Id and revision of the model are in the fingerprint: another revision makes earlier outputs stale. A folder of the
+    Id and revision of a model are in the fingerprint: another revision makes earlier outputs stale. A folder of the
     user's counts as another model, known by its content; moving it changes nothing, and its path leaves no trace.
     """
 
     pretrained: ClassVar[str]
     """Name of the model."""
+    companions: ClassVar[tuple[str, ...]] = ()
+    """Names of further models that it takes beside it."""
 
     local: LocalModel | None = field(default=None, metadata={"parameter": False})
     """Folder that takes the model's place."""
+    local_companions: tuple[LocalModel, ...] = field(default=(), metadata={"parameter": False})
+    """Folders that take the place of further models."""
     compiled: bool = field(default=False, metadata={"parameter": False})
     """Whether torch compiles the network, on GPUs, where that can be done; see :func:`settled`."""
 
+    @classmethod
+    def model_names(cls) -> tuple[str, ...]:
+        """Return the names of all models that it may load."""
+        return (cls.pretrained, *cls.companions)
+
+    @property
+    def models_used(self) -> tuple[str, ...]:
+        """Return the names of the models that it loads with its parameters."""
+        return self.model_names()
+
     @property
     def model(self) -> str:
-        """Return the model's id on the Hub, ``local:`` and the name of the user's folder, or ``tiny:`` and its name."""
-        if self.local is None:
-            return MODELS[self.pretrained].id
-        return f"{'tiny' if self.local.tiny else 'local'}:{self.local.folder.name}"
+        """Return each model's id on the Hub, ``local:`` and the name of the user's folder, or ``tiny:`` and its name.
+
+        Several are joined with " + ".
+        """
+        return " + ".join(map(self._model_id, self.models_used))
 
     @property
     def revision(self) -> str:
-        """Return the model's revision, or the first 12 hex digits of the hash of the user's folder."""
-        return MODELS[self.pretrained].revision if self.local is None else self.local.digest[:12]
+        """Return each model's revision, or the start of the hash of the user's folder; several are joined with "+"."""
+        return "+".join(map(self._revision, self.models_used))
 
     @property
     def weights_identity(self) -> str:
-        """Return id and revision, or the hash of the user's folder."""
-        return f"{self.model}@{self.revision}" if self.local is None else self.local.digest
+        """Return id and revision, or the hash of the user's folder, of each model."""
+        return " ".join(map(self._identity, self.models_used))
 
     @property
     def needs(self) -> Resources:
-        """Return the resources of its class; a tiny model takes little beside the libraries."""
-        own = self.resources
-        return own if self.local is None or not self.local.tiny else replace(own, cheap=True, memory_mb=_TINY_MB)
+        """Return the resources of its class; tiny models take little beside the libraries."""
+        if all((local := self.local_model_of(name)) is not None and local.tiny for name in self.models_used):
+            return replace(self.resources, cheap=True, memory_mb=_TINY_MB)
+        return self.resources
 
-    def folder(self) -> Path:
-        """Return the folder with the model's files, fetched or made if need be; see :mod:`annotators.models`."""
-        if self.local is not None and self.local.tiny:
-            make_tiny_model(self.pretrained, self.local.folder)
-        return resolve(self.pretrained, self.local)
+    def folder(self, name: str = "") -> Path:
+        """Return the folder with a model's files, fetched or made if need be; see :mod:`annotators.models`.
+
+        The model is its own, or one of its companions by ``name``.
+        """
+        local = self.local_model_of(name or self.pretrained)
+        if local is not None and local.tiny:
+            make_tiny_model(local.name, local.folder)
+        return resolve(name or self.pretrained, local)
+
+    def fetch(self) -> None:
+        """Bring the files of all its models onto this machine."""
+        for name in self.models_used:
+            self.folder(name)
+
+    def local_model_of(self, name: str) -> LocalModel | None:
+        """Return the folder that takes the place of one of its models, None if none does."""
+        if name == self.pretrained:
+            return self.local
+        return next((local for local in self.local_companions if local.name == name), None)
+
+    def _model_id(self, name: str) -> str:
+        local = self.local_model_of(name)
+        return MODELS[name].id if local is None else f"{'tiny' if local.tiny else 'local'}:{local.folder.name}"
+
+    def _revision(self, name: str) -> str:
+        local = self.local_model_of(name)
+        return MODELS[name].revision if local is None else local.digest[:12]
+
+    def _identity(self, name: str) -> str:
+        local = self.local_model_of(name)
+        return f"{MODELS[name].id}@{MODELS[name].revision}" if local is None else local.digest
 
 
 def placement() -> tuple[torch.device, torch.dtype]:

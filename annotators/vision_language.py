@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 T = TypeVar("T")
+
+FAMILY = "qwen_vl"
+"""Name of the family of annotators that share this model on one worker."""
 
 MIN_PIXELS = 56 * 56
 """Size to which the smallest images are enlarged, as in the models' own settings."""
@@ -86,19 +90,9 @@ def load_vision_language_model(name: str, folder: Path, *, max_pixels: int, max_
     max_tokens
         Length at which an answer is cut off.
     """
-    with loading(name, folder):
-        from transformers import AutoModelForImageTextToText, AutoProcessor
-
-        device, dtype = _placement()
-        processor = AutoProcessor.from_pretrained(folder)
-        model, info = AutoModelForImageTextToText.from_pretrained(
-            folder, dtype=dtype, use_safetensors=True, output_loading_info=True
-        )
-    check_complete(name, folder, info)
+    device, dtype = _placement()
+    model, processor = _load(name, folder, device, dtype)
     kind = model.config.model_type
-    if kind not in ("qwen2_vl", "qwen2_5_vl"):
-        raise unreadable(name, folder, f"its kind is {kind}; expected qwen2_vl or qwen2_5_vl")
-    model.to(device).eval()
     patch = processor.image_processor.patch_size
 
     def ask(image: np.ndarray, question: str, rng: np.random.Generator | None) -> Answer:
@@ -129,6 +123,23 @@ def load_vision_language_model(name: str, folder: Path, *, max_pixels: int, max_
         return Answer(*_text(processor.tokenizer, tokens, probabilities), frame)
 
     return ask
+
+
+@functools.cache
+def _load(name: str, folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[Any, Any]:
+    """Return model and processor; the very ones for all annotators of this process, which have a stage in common."""
+    with loading(name, folder):
+        from transformers import AutoModelForImageTextToText, AutoProcessor
+
+        processor = AutoProcessor.from_pretrained(folder)
+        model, info = AutoModelForImageTextToText.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True
+        )
+    check_complete(name, folder, info)
+    kind = model.config.model_type
+    if kind not in ("qwen2_vl", "qwen2_5_vl"):
+        raise unreadable(name, folder, f"its kind is {kind}; expected qwen2_vl or qwen2_5_vl")
+    return model.to(device).eval(), processor
 
 
 def _text(tokenizer: PreTrainedTokenizerBase, tokens: list[int], probabilities: np.ndarray) -> tuple[str, np.ndarray]:

@@ -12,6 +12,7 @@
     ├── PlanError             the run cannot start as asked (resources, unknown inputs)
     ├── MissingWeightsError   a model file is not there, with how to get it
     ├── AnswerError           a model's answer is not what it was asked for; carries its text
+    ├── RejectedError         a quality gate let nothing of a record pass; carries the reasons
     └── TrainingError         a training run cannot go on
 
 Every message says what was found, what was expected, and what to do next.
@@ -20,7 +21,7 @@ Every message says what was found, what was expected, and what to do next.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 _MOST_NAMES = 20
 """Names listed in a message: a dataset has a million keys."""
@@ -92,6 +93,22 @@ class MissingWeightsError(Graph200KError):
 
 class AnswerError(Graph200KError):
     """Raise when a model that writes answers something else than what it was asked for; the message has its text."""
+
+
+class RejectedError(Graph200KError):
+    """Raise when nothing that could be made of a record is good enough; the message counts why.
+
+    Parameters
+    ----------
+    message
+        For people.
+    reasons
+        Rejected pictures by reason; none where there was nothing to make one of.
+    """
+
+    def __init__(self, message: str, reasons: Mapping[str, int] | None = None) -> None:
+        super().__init__(message)
+        self.reasons = dict(reasons or {})
 
 
 class TrainingError(Graph200KError):

@@ -43,6 +43,9 @@ def show_annotate(report: Report, *, as_json: bool) -> None:
         return
     show_table("Annotations", ["node type", "records"], report.annotations.items())
     _show_failures_by_class(report.failures)
+    if report.rejected:
+        counts = ", ".join(f"{name} {count}" for name, count in report.rejected.items())
+        show_line(f"rejected and drawn again: {counts}")
     for name, count in report.stale.items():
         show_line(f"{name}: {count} outputs of another version or other parameters; --redo-stale makes them anew")
     if report.absent:
@@ -61,8 +64,15 @@ def show_dry_run(plan: DryRun, *, as_json: bool) -> None:
         return
     for source in plan.new_sources:
         show_line(f"{source} would be ingested first; its records are not counted below")
-    stages = [(stage["name"], stage["workers"], stage["gpus"], stage["memory_mb"]) for stage in plan.stages]
-    show_table("Stages", ["stage", "workers", "GPUs each", "MiB each"], stages)
+    columns = ("pass", "name", "workers", "gpus", "memory_mb")
+    stages = [tuple(stage[column] for column in columns) for stage in plan.stages]
+    show_table("Stages", ["pass", "stage", "workers", "GPUs each", "MiB each"], stages)
+    if plan.models:
+        models = [
+            (found["name"], found["id"], found["size_gb"] or "", "gated" if found["gated"] else "", found["licence"])
+            for found in plan.models
+        ]
+        show_table("Models", ["model", "id", "GB", "", "licence"], models)
     rows = [
         (name, plan.done.get(name, 0), plan.stale.get(name, 0), plan.failed.get(name, 0), plan.to_run.get(name, 0))
         for name in plan.annotators
@@ -72,6 +82,14 @@ def show_dry_run(plan: DryRun, *, as_json: bool) -> None:
     )
     time = "unknown: not all of these ran here before" if plan.seconds is None else f"about {duration(plan.seconds)}"
     show_line(f"adds about {amount(plan.storage_bytes)}; time {time}")
+    if plan.gpu_hours:
+        known = {name: hours for name, hours in plan.gpu_hours.items() if hours is not None}
+        hours = ", ".join(
+            f"{name} {hours:.3g}{'' if name in plan.gpu_hours_measured else ' (by formula)'}"
+            for name, hours in known.items()
+        )
+        unknown = ", ".join(name for name in plan.gpu_hours if name not in known)
+        show_line(f"GPU hours: {hours or 'none known'}" + (f"; never measured here: {unknown}" if unknown else ""))
 
 
 def show_graph(

@@ -43,6 +43,8 @@ class Report:
     """Node types that no record has, because nothing here makes them."""
     failures: dict[str, int]
     """Failures on file, by ``annotator:class``, over the whole dataset."""
+    rejected: dict[str, int]
+    """Generated pictures that a quality gate rejected in this run, by ``annotator:reason``."""
     stale: dict[str, int]
     """Records whose output is of another version, weights or parameters, by annotator."""
     tasks: int
@@ -83,7 +85,7 @@ def run_annotate(options: Options, listener: Listener) -> Report:
         ingested = [_ingest(session, source, options, listener) for source in options.sources]
         plan, progress = _annotate(session, annotators, options, listener)
         if plan.records:
-            log_run(session.folder, progress, time.monotonic() - started)
+            log_run(session.folder, plan, progress, time.monotonic() - started)
         session.settle()
         dataset = Dataset(options.data)
         save_contact_sheet(dataset, CONTACT_SHEET)
@@ -143,7 +145,7 @@ def fetch_models(annotators: Iterable[Annotator]) -> None:
     """
     for annotator in annotators:
         if isinstance(annotator, PretrainedAnnotator):
-            annotator.folder()
+            annotator.fetch()
 
 
 def _show(now: Progress, listener: Listener) -> None:
@@ -160,9 +162,10 @@ def _report(dataset: Dataset, plan: Plan, progress: Progress, ingested: list[Ing
         annotations=stored,
         absent=absent,
         failures=dict(sorted(failures.items())),
+        rejected=dict(sorted(progress.rejected.items())),
         stale=dict(+plan.total("stale")),
         tasks=sum(count > 0 for count in dataset.task_counts(graph200k_tasks())),
-        annotated=progress.done,
+        annotated=plan.records,
         images_per_s=progress.images_per_s,
         seconds=seconds,
         paths={"data": dataset.folder.url, "contact sheet": dataset.folder.shown(CONTACT_SHEET)},

@@ -137,28 +137,12 @@ def local_cluster() -> Cluster:
 
 
 def size_pools(stages: Sequence[Stage], cluster: Cluster, workers: int | None) -> list[Pool]:
-    """Return the pools of a run: as many workers as the cluster carries, all pools at once.
+    """Return the pools of one pass: as many workers as the cluster carries, all pools at once.
 
     Every CPU stage gets a worker a core, because stages are unequal and the operating system balances them better than
     shares fixed in advance; fewer if their memory would not fit. GPU stages share the GPUs by their fractions.
-
-    Raises
-    ------
-    PlanError
-        If a stage could never start: Ray would wait for ever.
     """
     wanted = sum(stage.gpus for stage in stages)
-    if wanted > 0 and cluster.gpus < max(stage.gpus for stage in stages):
-        need = max(stages, key=lambda stage: stage.gpus)
-        raise PlanError(
-            f"{need.name} needs {need.gpus:g} GPU a worker, there are {cluster.gpus:g}; "
-            "leave it out with --only, name such a cluster with --ray-address, or use --cpu, which is slow"
-        )
-    if wanted > cluster.gpus and wanted > 0:
-        raise PlanError(
-            f"one worker a stage takes {wanted:g} GPUs together, the cluster has {cluster.gpus:g}; "
-            "run the stages one after the other with --only"
-        )
     by_memory = int(cluster.memory_mb // max(1, sum(stage.memory_mb for stage in stages)))
     cpu_workers = workers or max(1, min(int(cluster.cpus), by_memory))
     per_gpu_stage = int(cluster.gpus // wanted) if wanted else 0

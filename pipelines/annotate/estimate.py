@@ -10,6 +10,9 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from annotators.cost import ASSUMED_TFLOP_PER_S
+from annotators.models import MODELS, LocalModel
+from annotators.pretrained import PretrainedAnnotator
 from graph200k.catalogue import GRAPH200K, Codec, NodeType
 from graph200k.codecs import parse_json
 from graph200k.manifest import MANIFEST
@@ -37,7 +40,9 @@ class DryRun:
     records: int
     """Records in the dataset."""
     stages: list[dict[str, Any]]
-    """Name, workers, GPUs and MiB a worker of each stage."""
+    """Name, pass over the dataset, workers, GPUs and MiB a worker of each stage."""
+    models: list[dict[str, Any]]
+    """Name, id, licence, size in GB, whether gated, and annotators of each model that would be loaded."""
     done: dict[str, int]
     """Records that have their output, by annotator."""
     stale: dict[str, int]
@@ -48,6 +53,10 @@ class DryRun:
     """Records to do, by annotator."""
     storage_bytes: int
     """Estimate of what would be added."""
+    gpu_hours: dict[str, float | None]
+    """By annotator that takes a GPU: from earlier runs here, else by formula, None where there is neither."""
+    gpu_hours_measured: list[str]
+    """Annotators whose GPU hours come from earlier runs."""
     seconds: float | None
     """Estimate from the throughput of earlier runs here, None if an annotator never ran here."""
 
@@ -66,30 +75,77 @@ def dry_run(options: Options) -> DryRun:
         stages=[
             {
                 "name": pool.stage.name,
+                "pass": number,
                 "workers": pool.workers,
                 "gpus": pool.stage.gpus,
                 "memory_mb": pool.stage.memory_mb,
             }
-            for pool in plan.pools
+            for number, at_once in enumerate(plan.passes, 1)
+            for pool in at_once
         ],
+        models=_models(plan),
         done=dict(plan.total("done")),
         stale=dict(+plan.total("stale")),
         failed=dict(+plan.total("failed")),
         to_run=dict(plan.to_run),
         storage_bytes=_storage(folder, plan, history),
+        gpu_hours=_gpu_hours(plan, history, _mean_pixels(folder)),
+        gpu_hours_measured=sorted(name for name in plan.to_run if history.runs[name]),
         seconds=_seconds(plan, history, cluster),
     )
 
 
-def log_run(folder: Folder, progress: Progress, seconds: float) -> None:
+def _models(plan: Plan) -> list[dict[str, Any]]:
+    used: dict[str, list[str]] = {}
+    sources: dict[str, LocalModel | None] = {}
+    for annotator in plan.annotators:
+        if isinstance(annotator, PretrainedAnnotator) and plan.to_run.get(annotator.name):
+            for name in annotator.models_used:
+                used.setdefault(name, []).append(annotator.name)
+                sources[name] = annotator.local_model_of(name)
+    return [
+        {
+            "name": name,
+            "id": MODELS[name].id if local is None else f"{'tiny' if local.tiny else 'local'}:{local.folder.name}",
+            "licence": MODELS[name].licence if local is None else "",
+            "gated": local is None and MODELS[name].gated,
+            "size_gb": MODELS[name].size_gb if local is None else None,
+            "used_by": used[name],
+        }
+        for name, local in sources.items()
+    ]
+
+
+def _gpu_hours(plan: Plan, history: _History, pixels: float) -> dict[str, float | None]:
+    """Return hours of a whole GPU; an annotator that had a share of one took that share of its time."""
+    found: dict[str, float | None] = {}
+    for pool in plan.pools:
+        for annotator in pool.stage.annotators:
+            count, share = plan.to_run[annotator.name], annotator.needs.gpus
+            if annotator.needs.cheap or not share or not count:
+                continue
+            tflop = annotator.tflop(pixels)
+            if history.runs[annotator.name] and pool.stage.gpus:
+                seconds = share * history.seconds[annotator.name] / history.runs[annotator.name]
+            elif tflop is not None:
+                seconds = tflop / ASSUMED_TFLOP_PER_S
+            else:
+                found[annotator.name] = None
+                continue
+            found[annotator.name] = count * seconds / 3600
+    return found
+
+
+def log_run(folder: Folder, plan: Plan, progress: Progress, seconds: float) -> None:
     """Add a finished run to the dataset's log."""
     line = {
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "records": progress.done,
+        "records": plan.records,
         "seconds": round(seconds, 1),
         "runs": progress.runs,
         "busy_s": {name: round(value, 2) for name, value in progress.seconds.items()},
         "bytes": progress.bytes,
+        "rejected": progress.rejected,
     }
     earlier = folder.read(RUNS) if folder.exists(RUNS) else b""
     folder.write(RUNS, earlier + json.dumps(line).encode() + b"\n")
@@ -114,13 +170,15 @@ class _History:
 
 def _storage(folder: Folder, plan: Plan, history: _History) -> int:
     pixels = _mean_pixels(folder)
-    produces = {annotator.name: annotator.produces for annotator in plan.annotators}
+    by_name = {annotator.name: annotator for annotator in plan.annotators}
     total = 0.0
     for name, count in plan.to_run.items():
         if history.runs[name]:
             total += count * history.bytes[name] / history.runs[name]
         else:
-            total += count * pixels * sum(_bytes_per_pixel(GRAPH200K[node]) for node in produces[name])
+            annotator = by_name[name]
+            kinds = [_bytes_per_pixel(GRAPH200K[node]) for node in annotator.produces]
+            total += count * pixels * annotator.images_per_record * sum(kinds) / max(1, len(kinds))
     return int(total)
 
 

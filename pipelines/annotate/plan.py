@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import networkx as nx
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annotators.base import Annotator
+from annotators.base import Annotator, Resources
 from graph200k.errors import PlanError
 from graph200k.facts import unpack_makers
 from graph200k.failures import Failure
@@ -33,12 +33,20 @@ class Stage:
     @property
     def gpus(self) -> float:
         """Return the GPUs a worker takes."""
-        return 0.0 if self.on_cpu else sum(annotator.needs.gpus for annotator in self.annotators)
+        return 0.0 if self.on_cpu else self._taken(lambda needs: needs.gpus)
 
     @property
     def memory_mb(self) -> int:
         """Return the memory a worker takes, in MiB, its interpreter included."""
-        return 200 + sum(annotator.needs.memory_mb for annotator in self.annotators)
+        return 200 + int(self._taken(lambda needs: needs.memory_mb))
+
+    def _taken(self, what: Callable[[Resources], float]) -> float:
+        """Return what all annotators take together; a family takes what its largest statement says, once."""
+        taken: dict[str, float] = {}
+        for annotator in self.annotators:
+            group = _group_name(annotator)
+            taken[group] = max(taken.get(group, 0.0), what(annotator.needs))
+        return sum(taken.values())
 
 
 def dependency_graph(annotators: Iterable[Annotator]) -> nx.DiGraph:
@@ -67,19 +75,65 @@ def dependency_graph(annotators: Iterable[Annotator]) -> nx.DiGraph:
 def plan_stages(graph: nx.DiGraph, *, on_cpu: bool = False) -> list[Stage]:
     """Cut the graph into stages: topological generations, within which all cheap annotators share one stage.
 
-    Those that take a share of a GPU have a stage each, so that tiny models try the stages of large ones.
+    Those that take a share of a GPU have a stage each, so that tiny models try the stages of large ones; a family has
+    one together.
     """
 
-    def shares(annotator: Annotator) -> bool:
-        return annotator.needs.cheap and (on_cpu or not annotator.needs.gpus)
+    def shares(group: Sequence[Annotator]) -> bool:
+        return all(annotator.needs.cheap and (on_cpu or not annotator.needs.gpus) for annotator in group)
 
     stages = []
-    for generation in nx.topological_generations(graph):
-        members = [graph.nodes[name]["annotator"] for name in sorted(generation)]
-        cheap = tuple(annotator for annotator in members if shares(annotator))
+    groups = _groups(graph)
+    for generation in nx.topological_generations(groups):
+        members = [groups.nodes[name]["annotators"] for name in sorted(generation)]
+        cheap = tuple(annotator for group in members if shares(group) for annotator in group)
         stages += [Stage(cheap, on_cpu)] if cheap else []
-        stages += [Stage((annotator,), on_cpu) for annotator in members if not shares(annotator)]
+        stages += [Stage(tuple(group), on_cpu) for group in members if not shares(group)]
     return stages
+
+
+def _groups(graph: nx.DiGraph) -> nx.DiGraph:
+    """Return the graph of annotators and families, each with its annotators in the order in which they run.
+
+    If someone outside a family waits for one of it while another of it waits for him, families are left apart.
+    """
+    for group_name in (_group_name, lambda annotator: annotator.name):
+        groups = nx.DiGraph()
+        names = {name: group_name(annotator) for name, annotator in graph.nodes(data="annotator")}
+        for name in nx.lexicographical_topological_sort(graph):
+            groups.add_node(names[name])
+            groups.nodes[names[name]].setdefault("annotators", []).append(graph.nodes[name]["annotator"])
+        groups.add_edges_from((names[a], names[b]) for a, b in graph.edges if names[a] != names[b])
+        if nx.is_directed_acyclic_graph(groups):
+            break
+    return groups
+
+
+def _group_name(annotator: Annotator) -> str:
+    # A colon: no annotator is called so.
+    return f"{annotator.needs.family}:" if annotator.needs.family else annotator.name
+
+
+def plan_passes(stages: Sequence[Stage], gpus: float) -> list[list[Stage]]:
+    """Cut stages into passes over the dataset, one after the other: of each, one worker a stage fits on the GPUs.
+
+    Raises
+    ------
+    PlanError
+        If a stage takes more than there is.
+    """
+    passes: list[list[Stage]] = [[]]
+    for stage in stages:
+        if stage.gpus > gpus:
+            raise PlanError(
+                f"{stage.name} needs {stage.gpus:g} GPU a worker, there are {gpus:g}; "
+                "leave it out with --only, name such a cluster with --ray-address, or use --cpu, which is slow"
+            )
+        # In steps of a thousandth: shares of a tenth do not add up to exactly one.
+        if round(sum(other.gpus for other in passes[-1]) + stage.gpus, 3) > gpus:
+            passes.append([])
+        passes[-1].append(stage)
+    return passes
 
 
 def all_cheap(annotators: Iterable[Annotator]) -> bool:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from pipelines.annotate.plan import (
     all_cheap,
     dependency_graph,
     fingerprints,
+    plan_passes,
     plan_stages,
     shard_work,
     units,
@@ -49,13 +50,19 @@ class Plan:
 
     graph: nx.DiGraph
     fingerprints: dict[str, str]
-    pools: list[Pool]
+    passes: list[list[Pool]]
+    """Pools of workers; those of one pass over the dataset run at once, for together they fit on the GPUs."""
     work: list[ShardWork]
+
+    @property
+    def pools(self) -> list[Pool]:
+        """Return the pools of all passes."""
+        return [pool for at_once in self.passes for pool in at_once]
 
     @property
     def annotators(self) -> list[Annotator]:
         """Return the annotators, those that others read from first."""
-        return [annotator for pool in self.pools for annotator in pool.stage.annotators]
+        return [self.graph.nodes[name]["annotator"] for name in nx.lexicographical_topological_sort(self.graph)]
 
     def total(self, what: str) -> Counter[str]:
         """Return ``done``, ``stale`` or ``failed`` over all shards, by annotator."""
@@ -77,8 +84,9 @@ class Progress:
     """Where a run is; passed to its listener after each unit."""
 
     records: int
-    """Records that needed work when the run started."""
+    """Records that needed work when the run started, each counted once in every pass that needs it."""
     done: int = 0
+    """Of these, those that are done with."""
     made: Counter[str] = field(default_factory=Counter)
     """Annotations made in this run, by node type."""
     failed: Counter[str] = field(default_factory=Counter)
@@ -89,6 +97,8 @@ class Progress:
     """Time spent in each annotator, over all workers."""
     pixels: Counter[str] = field(default_factory=Counter)
     """Pixels that each annotator saw."""
+    rejected: Counter[str] = field(default_factory=Counter)
+    """Generated pictures that a quality gate rejected, by ``annotator:reason``."""
     bytes: Counter[str] = field(default_factory=Counter)
     """Encoded size of what each annotator made."""
     started: float = 0.0
@@ -105,7 +115,7 @@ class Progress:
         if not self.first:
             self.first, self.first_done = self.last, self.done
         for report in unit["reports"]:
-            for name in ("made", "failed", "runs", "seconds", "pixels", "bytes"):
+            for name in ("made", "failed", "runs", "seconds", "pixels", "bytes", "rejected"):
                 getattr(self, name).update(report[name])
 
     @property
@@ -126,7 +136,7 @@ def make_plan(
 ) -> Plan:
     """Return what a run would do; reads indexes and failures, writes nothing.
 
-    Without a ``cluster``, only what there is to do: the plan has no pools then.
+    Without a ``cluster``, only what there is to do: the plan has no passes then. Stages without work have no pool.
 
     Raises
     ------
@@ -141,14 +151,18 @@ def make_plan(
     for number in list_shards(folder):
         index = read_table(folder, index_path(number), INDEX_SCHEMA, ["key", "node", "annotator", "fingerprint"])
         work.append(shard_work(number, index, graph, prints, failures, request))
-    pools = [] if cluster is None else _pools(graph, cluster, workers, on_cpu=on_cpu)
-    return Plan(graph, prints, pools, work)
-
-
-def _pools(graph: nx.DiGraph, cluster: Cluster, workers: int | None, *, on_cpu: bool) -> list[Pool]:
+    if cluster is None:
+        return Plan(graph, prints, [], work)
     # Tiny models need no leave to run on a machine without a GPU.
     tiny = not cluster.gpus and all_cheap(annotator for _, annotator in graph.nodes(data="annotator"))
-    return size_pools(plan_stages(graph, on_cpu=on_cpu or tiny), cluster, workers)
+    needed = {name for shard in work for _, _, names in shard.needs for name in names}
+    stages = [
+        stage
+        for stage in plan_stages(graph, on_cpu=on_cpu or tiny)
+        if any(annotator.name in needed for annotator in stage.annotators)
+    ]
+    passes = [size_pools(at_once, cluster, workers) for at_once in plan_passes(stages, cluster.gpus)]
+    return Plan(graph, prints, passes, work)
 
 
 def _check_catalogue(folder: Folder) -> None:
@@ -170,41 +184,59 @@ def annotate(
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
     """Do what ``plan`` says on the Ray this process is connected to, and seal every shard that it touches."""
-    progress = Progress(plan.records, started=time.monotonic())
+    passes = [(pools, units(_work_of(plan, pools), _unit_size(plan, pools))) for pools in plan.passes]
+    progress = Progress(sum(len(needs) for _, pieces in passes for _, _, needs in pieces), started=time.monotonic())
     on_progress(progress)
-    pieces = units(plan.work, _unit_size(plan))
-    remaining = Counter(shard for _, shard, _ in pieces)
-    for unit in _run(session, plan, seed, weights, pieces):
-        progress.add(unit)
-        on_progress(progress)
-        remaining[unit["shard"]] -= 1
-        if remaining[unit["shard"]] == 0:
-            session.seal(unit["shard"])
+    run = _Run(session, plan, seed, weights)
+    for pools, pieces in passes:
+        remaining = Counter(shard for _, shard, _ in pieces)
+        for unit in _run(run, pools, pieces):
+            progress.add(unit)
+            on_progress(progress)
+            remaining[unit["shard"]] -= 1
+            if remaining[unit["shard"]] == 0:
+                session.seal(unit["shard"])
     return progress
 
 
-def _unit_size(plan: Plan) -> int:
-    workers = max((pool.workers for pool in plan.pools), default=1)
+def _work_of(plan: Plan, pools: Sequence[Pool]) -> list[ShardWork]:
+    """Return the work of one pass."""
+    mine = {annotator.name for pool in pools for annotator in pool.stage.annotators}
+    found = []
+    for shard in plan.work:
+        needs = [(ordinal, key, [name for name in names if name in mine]) for ordinal, key, names in shard.needs]
+        found.append(replace(shard, needs=[need for need in needs if need[2]]))
+    return found
+
+
+def _unit_size(plan: Plan, pools: Sequence[Pool]) -> int:
+    workers = max((pool.workers for pool in pools), default=1)
     largest = max(UNIT_SIZE, plan.records // MAX_UNITS)
     return max(1, min(largest, plan.records // (workers * UNITS_PER_WORKER)))
 
 
-def _run(
-    session: Session, plan: Plan, seed: int, weights: Path, pieces: Sequence[tuple[int, int, Any]]
-) -> Iterator[dict[str, Any]]:
-    needed = plan.to_run
-    pools = [pool for pool in plan.pools if any(annotator.name in needed for annotator in pool.stage.annotators)]
-    read = {node for annotator in plan.annotators for node in annotator.reads}
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What all passes of a run have in common."""
+
+    session: Session
+    plan: Plan
+    seed: int
+    weights: Path
+
+
+def _run(run: _Run, pools: Sequence[Pool], pieces: Sequence[tuple[int, int, Any]]) -> Iterator[dict[str, Any]]:
+    read = {node for annotator in run.plan.annotators for node in annotator.reads}
     configs = [
         StageConfig(
-            data=session.folder.url,
-            run=session.run,
+            data=run.session.folder.url,
+            run=run.session.run,
             stage=pool.stage.name,
             annotators=pool.stage.annotators,
-            fingerprints=plan.fingerprints,
+            fingerprints=run.plan.fingerprints,
             forward=frozenset(read),
-            weights=weights,
-            seed=seed,
+            weights=run.weights,
+            seed=run.seed,
         )
         for pool in pools
     ]

@@ -15,10 +15,11 @@ import pyarrow as pa
 
 from annotators.base import AnnotateFunction, Annotation, Annotator, Fact, RecordView
 from annotators.batching import BatchFunction, is_out_of_memory
+from annotators.gates import count_rejections
 from graph200k.catalogue import GRAPH200K, MetaTask
 from graph200k.codecs import decode_image, encode_image, is_blank
 from graph200k.commit import index_path, shard_path
-from graph200k.errors import AnswerError, Graph200KError
+from graph200k.errors import AnswerError, Graph200KError, RejectedError
 from graph200k.facts import fact_from_json, fact_to_json, is_empty, makers, with_fact
 from graph200k.index import INDEX_SCHEMA, read_table, table_members
 from graph200k.parts import PartRow, failure_row, write_part
@@ -111,6 +112,7 @@ class _UnitOfWork:
         self._runs: Counter[str] = Counter()
         self._seconds: Counter[str] = Counter()
         self._pixels: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
 
     def annotate(self, needs: Sequence[tuple[int, str, list[str]]]) -> Iterator[PartRow]:
         """Run the annotators of this stage that records need; yield what came out, failures included.
@@ -136,6 +138,7 @@ class _UnitOfWork:
             "runs": self._runs,
             "seconds": self._seconds,
             "pixels": self._pixels,
+            "rejected": self._rejected,
         }
 
     def _make_together(
@@ -191,12 +194,17 @@ class _UnitOfWork:
         rows = self._attempt(key, annotator, 1, make)
         if isinstance(rows, _MissingInput):
             return failed("missing_input", str(rows))
+        if isinstance(rows, RejectedError):
+            self._reject(annotator, rows.reasons)
         if isinstance(rows, Exception):
             return failed(_error_class(rows), f"{type(rows).__name__}: {rows}"[:MAX_ERROR_CHARACTERS])
         self._runs[annotator.name] += 1
         self._seconds[annotator.name] += time.perf_counter() - started
         self._pixels[annotator.name] += images["target"].shape[0] * images["target"].shape[1]
         return rows
+
+    def _reject(self, annotator: Annotator, reasons: Mapping[str, int]) -> None:
+        self._rejected.update({f"{annotator.name}:{reason}": count for reason, count in reasons.items()})
 
     def _attempt(self, key: str, annotator: Annotator, records: int, make: Callable[[], T]) -> T | Exception:
         """Return what ``make`` returns or raises, watched by the ledger for as long as these records may take."""
@@ -270,6 +278,7 @@ class _UnitOfWork:
         else:
             node, variant, role, (height, width) = made.node, made.variant, made.role, made.image.shape[:2]
             _check(annotator, made, images["target"])
+            self._reject(annotator, count_rejections(made.drawn or {}))
             data, usable = encode_image(made.image, GRAPH200K[node].codec), not is_blank(made.image)
         if node in self.config.forward and variant in (None, 0):
             self.made.setdefault(key, {})[node] = data
@@ -330,7 +339,8 @@ def _at_once(function: AnnotateFunction) -> int:
 def _error_class(error: Exception) -> str:
     if is_out_of_memory(error):
         return "oom"
-    return "bad_answer" if isinstance(error, AnswerError) else "error"
+    named = {AnswerError: "bad_answer", RejectedError: "rejected"}
+    return next((name for kind, name in named.items() if isinstance(error, kind)), "error")
 
 
 def _total(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:

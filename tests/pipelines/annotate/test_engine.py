@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from annotators.base import Resources
 from annotators.lines import Canny
-from graph200k.errors import PlanError
 from pipelines.annotate.engine import Cluster, size_pools
 from pipelines.annotate.plan import Stage
 from support.faulty import Faulty, Negative, Noisy
@@ -46,13 +44,3 @@ def test_every_cpu_stage_has_a_worker_a_core_where_memory_allows() -> None:
 def test_gpu_stages_share_the_gpus_by_their_fractions() -> None:
     pools = size_pools([CPU, GPU], Cluster(16, 4, 1e6), None)
     assert [pool.workers for pool in pools] == [16, 8]
-
-
-def test_a_stage_that_needs_a_gpu_where_there_is_none_is_refused() -> None:
-    with pytest.raises(PlanError, match=r"on_gpu needs 0\.5 GPU a worker, there are 0"):
-        size_pools([CPU, GPU], Cluster(8, 0, 1e6), None)
-
-
-def test_stages_that_do_not_fit_on_the_gpus_together_are_refused() -> None:
-    with pytest.raises(PlanError, match=r"takes 1\.5 GPUs together, the cluster has 1"):
-        size_pools([GPU, GPU, GPU], Cluster(8, 1, 1e6), None)

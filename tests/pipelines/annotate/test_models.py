@@ -55,7 +55,7 @@ def test_without_a_gpu_the_way_to_do_without_is_named_and_works(tmp_path: Path) 
     annotators = choose_annotators(read_config(None), ["depth"], tmp_path)
     laptop = Cluster(cpus=2, gpus=0, memory_mb=16_000)
     with write_session(str(data), shard_size=8) as session:
-        with pytest.raises(PlanError, match=r"depth needs 0\.15 GPU a worker, there are 0.*--cpu"):
+        with pytest.raises(PlanError, match=r"depth needs 0\.07 GPU a worker, there are 0.*--cpu"):
             make_plan(session.folder, annotators, laptop, Request(), None)
         (pool,) = make_plan(session.folder, annotators, laptop, Request(), None, on_cpu=True).pools
         assert (pool.stage.gpus, pool.workers) == (0.0, 2)

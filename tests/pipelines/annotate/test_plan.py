@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from annotators.base import AnnotateFunction, Annotation, Annotator, Resources
 from annotators.lines import Canny, LineSegments
 from graph200k.errors import PlanError
-from pipelines.annotate.plan import ShardWork, dependency_graph, fingerprints, plan_stages, units
+from pipelines.annotate.plan import ShardWork, Stage, dependency_graph, fingerprints, plan_passes, plan_stages, units
 from support.faulty import Faulty, Negative, Noisy
 
 
@@ -32,6 +32,20 @@ class Circular(Annotator):
             return []
 
         return annotate
+
+
+def relative(name: str, reads: tuple[str, ...], makes: str, gpus: float, family: str = "") -> Annotator:
+    """Return an annotator of this name, share of a GPU and family."""
+    taken = Resources(gpus=gpus, memory_mb=int(1000 * gpus), family=family)
+    fields = {"name": name, "reads": reads, "produces": (makes,), "resources": taken, "load": Circular.load}
+    return type(name, (Annotator,), fields)()
+
+
+BOXES = relative("boxes", ("target",), "bbox", 0.2, "talkers")
+AREAS = relative("areas", ("bbox",), "mask", 0.1)
+WORDS = relative("words", ("bbox", "target"), "depth", 0.25, "talkers")
+PAINT = relative("paint", ("mask", "depth"), "fill_edit", 0.75, "painters")
+REPAINT = relative("repaint", ("target",), "redux_style", 0.5, "painters")
 
 
 def test_an_edge_leads_from_the_maker_of_a_node_to_its_readers() -> None:
@@ -52,6 +66,35 @@ def test_annotators_that_wait_for_each_other_are_refused() -> None:
 def test_cheap_annotators_of_a_generation_share_a_stage_and_the_others_have_their_own() -> None:
     stages = plan_stages(dependency_graph([Noisy(), Faulty(), Negative(), LineSegments(), Canny()]))
     assert [stage.name for stage in stages] == ["canny+mlsd+negative", "faulty", "noisy"]
+
+
+def test_a_family_has_one_stage_after_all_that_it_waits_for_and_takes_its_largest_share_once() -> None:
+    stages = plan_stages(dependency_graph([REPAINT, PAINT, WORDS, AREAS, BOXES]))
+    assert [(stage.name, stage.gpus) for stage in stages] == [
+        ("boxes+words", 0.25), ("areas", 0.1), ("repaint+paint", 0.75)
+    ]  # fmt: skip
+    assert stages[0].memory_mb == 200 + 250
+
+
+def test_a_family_with_someone_else_between_its_members_is_left_apart() -> None:
+    late = relative("late", ("mask",), "depth", 0.2, "talkers")
+    stages = plan_stages(dependency_graph([BOXES, AREAS, late]))
+    assert [stage.name for stage in stages] == ["boxes", "areas", "late"]
+
+
+def test_stages_that_do_not_fit_on_the_gpus_together_run_in_passes_one_after_the_other() -> None:
+    stages = plan_stages(dependency_graph([REPAINT, PAINT, WORDS, AREAS, BOXES, Canny()]))
+    names = [[stage.name for stage in at_once] for at_once in plan_passes(stages, 1.0)]
+    assert names == [["canny", "boxes+words", "areas"], ["repaint+paint"]]
+    assert len(plan_passes(stages, 1.1)) == 1
+    tenths = [Stage((relative(f"a{number}", ("target",), "depth", 0.1),)) for number in range(10)]
+    assert len(plan_passes(tenths, 1.0)) == 1
+
+
+def test_a_stage_that_needs_more_gpus_than_there_are_is_refused() -> None:
+    stages = plan_stages(dependency_graph([Canny(), AREAS]))
+    with pytest.raises(PlanError, match=r"areas needs 0\.1 GPU a worker, there are 0; leave it out with --only"):
+        plan_passes(stages, 0.0)
 
 
 def test_a_stage_takes_the_memory_of_all_its_annotators() -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from skimage import data as photographs
 
+from annotators.base import AnnotateFunction, Annotation, RecordView, Resources
 from annotators.lines import Canny, LineSegments
 from annotators.pose import OpenPose
 from graph200k.dataset import Dataset
+from graph200k.errors import RejectedError
 from graph200k.failures import read_failures
 from graph200k.storage import Folder
 from graph200k.verify import verify
@@ -20,7 +23,7 @@ from pipelines.annotate.plan import Request
 from pipelines.annotate.remove import remove
 from support.datasets import make_dataset
 from support.faulty import Negative, Noisy
-from support.running import assert_clean, run_annotators, sealed_bytes
+from support.running import annotate_here, assert_clean, run_annotators, sealed_bytes
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +153,56 @@ def test_a_picture_without_anyone_has_a_pose_map_that_is_not_usable(
     ]
     assert usable == [True, False]
     assert dataset.node_counts()["openpose"] == 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class HungryNegative(Negative):
+    """As its parent, on more than half of a GPU."""
+
+    resources = Resources(gpus=0.6)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HungryNoisy(Noisy):
+    """As its parent, on more than half of a GPU."""
+
+    resources = Resources(gpus=0.6)
+
+
+def test_two_passes_leave_the_same_bytes_as_one(tmp_path: Path) -> None:
+    for name, annotators in {"one": [Negative(), Noisy()], "two": [HungryNegative(), HungryNoisy()]}.items():
+        make_dataset(tmp_path / name, 10)
+        progress = annotate_here(tmp_path / name, annotators)
+        assert progress.runs == {"negative": 10, "noisy": 10}
+        assert progress.done == progress.records == (10 if name == "one" else 20)
+    assert sealed_bytes(tmp_path / "one") == sealed_bytes(tmp_path / "two")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picky(Negative):
+    """Keeps what it makes of every other record."""
+
+    name = "picky"
+    produces = ("depth_edit",)
+
+    def load(self, weights_folder: Path) -> AnnotateFunction:
+        tried: list[int] = []
+
+        def annotate(view: RecordView, rng: np.random.Generator) -> list[Annotation]:
+            tried.append(1)
+            if len(tried) % 2 == 0:
+                raise RejectedError("no depth_edit was good enough in 3 tries: unchanged 3", {"unchanged": 3})
+            return [Annotation("depth_edit", 255 - view["target"], drawn={"rejected": {"blank": 1, "unchanged": 1}})]
+
+        return annotate
+
+
+def test_rejections_are_counted_by_reason_whether_something_was_kept_or_not(tmp_path: Path) -> None:
+    make_dataset(tmp_path / "data", 4)
+    progress = annotate_here(tmp_path / "data", [Picky()])
+    assert progress.rejected == {"picky:blank": 2, "picky:unchanged": 2 + 6}
+    assert progress.failed == {"picky:rejected": 2}
+    failures = read_failures(Folder(str(tmp_path / "data")))
+    assert {failure.message for failure in failures} == {
+        "RejectedError: no depth_edit was good enough in 3 tries: unchanged 3"
+    }
