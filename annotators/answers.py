@@ -121,6 +121,55 @@ def parse_caption(answer: str) -> Caption:
     raise AnswerError(f'expected {{"item": …, "description": …}}, found {_excerpt(answer)}')
 
 
+def parse_edits(answer: str, subject: str, shown: str, *, least: int) -> list[Caption]:
+    """Return the replacements in an answer: a JSON list of objects with name and description.
+
+    Passed over are entries that lack one of the two, name the subject or an object named before, or describe the image
+    as it is.
+
+    Parameters
+    ----------
+    answer
+        The model's words.
+    subject
+        What is replaced.
+    shown
+        Description of the image as it is, "" if there is none.
+    least
+        Fewest entries that make an answer.
+
+    Raises
+    ------
+    AnswerError
+        If there are fewer.
+
+    Examples
+    --------
+    >>> answer = '[{"name": "a jug", "description": "A jug on a table."}, {"name": "The Cup", "description": "x"}]'
+    >>> [edit.item for edit in parse_edits(answer, "a cup", "A cup on a table.", least=1)]
+    ['a jug']
+    """
+    found: list[Caption] = []
+    seen = {_bare(subject)}
+    for entry in _entries(answer) or ():
+        name, description = (_one_line(entry.get(key)) for key in ("name", "description"))
+        differs = _bare(name) not in seen and description.casefold() != shown.casefold()
+        if name and description and differs:
+            seen.add(_bare(name))
+            found.append(Caption(name, description))
+    if len(found) < least:
+        raise AnswerError(
+            f'expected {least} × {{"name": …, "description": …}}, each another object than {subject}, found '
+            f"{len(found)}: {_excerpt(answer)}"
+        )
+    return found
+
+
+def _bare(name: str) -> str:
+    """Return a name in lower case without its article."""
+    return re.sub(r"^(?:a|an|the)\s+", "", name.casefold().strip(" .")) if name else ""
+
+
 def _entries(answer: str) -> list[dict[str, Any]] | None:
     """Return the JSON objects of an answer, None if there is no JSON in it."""
     plain = _TOKEN.sub("", answer).strip()

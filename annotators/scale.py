@@ -27,6 +27,24 @@ def working_size(height: int, width: int, short_side: int, multiple: int = 1) ->
     return _round_to(height * scale, multiple), _round_to(width * scale, multiple)
 
 
+def area_size(height: int, width: int, side: int, multiple: int, *, enlarge: bool) -> tuple[int, int]:
+    """Return (height, width) at which a generator makes a picture: of about the area ``side`` × ``side``.
+
+    The aspect ratio stays but for rounding to ``multiple``, up to four to one. Unless ``enlarge``, a smaller image
+    keeps its size.
+
+    Examples
+    --------
+    >>> area_size(2048, 1024, 1024, 64, enlarge=False)
+    (1472, 704)
+    >>> area_size(512, 512, 1024, 16, enlarge=False), area_size(512, 512, 1024, 64, enlarge=True)
+    ((512, 512), (1024, 1024))
+    """
+    aspect = min(_MAX_ASPECT, max(1 / _MAX_ASPECT, width / height))
+    area = side**2 if enlarge else min(side**2, height * width)
+    return _round_to((area / aspect) ** 0.5, multiple), _round_to((area * aspect) ** 0.5, multiple)
+
+
 def _round_to(length: float, multiple: int) -> int:
     return max(1, round(length / multiple)) * multiple
 

@@ -15,6 +15,11 @@ BOXES_ANSWER = (
     '[{"bbox_2d": [4, 8, 40, 52], "label": "cup"}, {"bbox_2d": [14, 20, 30, 36], "label": "handle"}, '
     '{"bbox_2d": [5, 8, 40, 52], "label": "Cup"}]'
 )
+EDITS_ANSWER = (
+    '[{"name": "a jug", "description": "A jug with a handle."}, {"name": "a vase", "description": "A vase."}, '
+    '{"name": "a clock", "description": "A clock stands there."}, {"name": "a cat", "description": "A cat sits."}, '
+    '{"name": "a lamp", "description": "A small lamp."}]'
+)
 CAPTION_ANSWER = '{"item": "a cup", "description": "A cup with a handle."}'
 
 
@@ -25,9 +30,10 @@ def save_qwen_vl(
     *,
     kind: str = "qwen2_5_vl",
     boxes: tuple[str, ...] = (BOXES_ANSWER,),
+    edits: tuple[str, ...] = (EDITS_ANSWER,),
     caption: tuple[str, ...] = (CAPTION_ANSWER,),
 ) -> Path:
-    """Save a Qwen2-VL or Qwen2.5-VL that answers a question for boxes, and any other one, with given words.
+    """Save a Qwen2-VL or Qwen2.5-VL that answers questions for boxes, for edits, and any other one, with given words.
 
     Its picture and layers run as in any other, with random weights; but what they add to a token comes out as nothing,
     and each token of an answer is followed by the one whose place in the dictionary it knows. Of several answers the
@@ -36,7 +42,7 @@ def save_qwen_vl(
     import torch
     from transformers import AutoModelForImageTextToText
 
-    tokenizer, starts, follows = _make_qwen_tokenizer({"boxes": boxes, "caption": caption})
+    tokenizer, starts, follows = _make_qwen_tokenizer({"boxes": boxes, "edits": edits, "caption": caption})
     model = AutoModelForImageTextToText.from_config(_qwen_config(kind, tokenizer))
     language = model.model.language_model
     with torch.no_grad():
@@ -126,9 +132,11 @@ def _make_qwen_processor(kind: str, tokenizer: Qwen2TokenizerFast, starts: dict[
         "{% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}"
         "{{ part['text'] }}{% endif %}"
         "{% endfor %}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
-        "{% if 'bbox_2d' in messages[-1]['content'][-1]['text'] %}BOXES{% else %}CAPTION{% endif %}"
+        "{% set question = messages[-1]['content'][-1]['text'] %}"
+        "{% if 'bbox_2d' in question %}BOXES{% elif '\"name\"' in question %}EDITS{% else %}CAPTION{% endif %}"
     )
-    template = template.replace("BOXES", starts["boxes"]).replace("CAPTION", starts["caption"])
+    for name, start in starts.items():
+        template = template.replace(name.upper(), start)
     family = Qwen2VLProcessor if kind == "qwen2_vl" else Qwen2_5_VLProcessor
     return family(
         image_processor=Qwen2VLImageProcessor(),

@@ -51,6 +51,9 @@ def annotate(
     model: Annotated[
         list[str] | None, typer.Option(help="NAME=PATH: a folder in place of a model (`graph200k models` names them).")
     ] = None,
+    style_bank: Annotated[
+        str | None, typer.Option(help="Folder or tars of pictures that style transfer takes its styles from.")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="Run only these annotators (names, separated by commas).")] = None,
     redo: Annotated[str | None, typer.Option(help="Run these again even where their output is there.")] = None,
     redo_stale: Annotated[bool, typer.Option("--redo-stale", help="Run again what another version made.")] = False,
@@ -86,7 +89,15 @@ def annotate(
     options = Options(
         data=where,
         sources=tuple(sources or ()),
-        config=read_config(config, preset=preset, workers=workers, seed=seed, models=_pairs(model), on_cpu=cpu or None),
+        config=read_config(
+            config,
+            preset=preset,
+            workers=workers,
+            seed=seed,
+            models=_pairs(model),
+            on_cpu=cpu or None,
+            style_bank=style_bank,
+        ),
         only=tuple(split_names(only)) if only else tuple(split_names(redo)) if redo else None,
         request=Request(frozenset(split_names(redo)), redo_stale, classes),
         weights=_weights_folder(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import tomllib
 from collections.abc import Container, Iterable, Mapping
@@ -12,7 +13,9 @@ from pydantic import BaseModel, ConfigDict
 
 from annotators.base import ANNOTATORS, Annotator
 from annotators.models import MODELS, LocalModel, ModelId, local_model
+from annotators.pairs import StyleAnnotator
 from annotators.pretrained import PretrainedAnnotator
+from annotators.style_bank import read_bank
 from annotators.tiny.base import tiny_model
 from annotators.weights import WEIGHTS, find
 from graph200k.errors import MissingWeightsError, PlanError, UnknownNameError
@@ -35,6 +38,11 @@ _NAMED: dict[str, tuple[str, ...]] = {
         "bbox",
         "mask",
         "caption",
+        "instant_style",
+        "redux_style",
+        "edit_captions",
+        "fill_edit",
+        "depth_edit",
     ),
 }
 
@@ -47,6 +55,12 @@ PRESETS: Mapping[str, tuple[str, ...]] = _NAMED | {SMOKE: _NAMED["paper"]}
 SMOKE_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "bbox": {"max_pixels": 50_176},
     "caption": {"max_pixels": 50_176},
+    "edit_captions": {"max_pixels": 50_176},
+    # What random weights make is like nothing, on purpose or not.
+    "instant_style": {"steps": 1, "resolution": 64, "min_change": 1.0},
+    "redux_style": {"steps": 1, "resolution": 64, "min_change": 1.0},
+    "fill_edit": {"steps": 1, "resolution": 64, "min_change": 1.0, "max_drift": 255.0, "max_coverage": 1.0},
+    "depth_edit": {"steps": 1, "resolution": 64, "min_change": 1.0},
     "hed_network": {"short_side": 64},
     "mlsd_network": {"short_side": 64},
     "normal": {"steps": 1, "processing_resolution": 64},
@@ -78,6 +92,10 @@ class AnnotateConfig(BaseModel):
     """Run models that want a GPU on the CPU, which takes minutes an image for the large ones."""
     compile: bool = False
     """Let torch compile the networks, on GPUs: minutes at the start, for runs of some thousand images and more."""
+    offload: bool = False
+    """Keep networks of generators on the GPU only while they work: slower, for GPUs of 24 GB."""
+    style_bank: str | None = None
+    """Folder or URL with pictures, or tars of them, that style transfer takes its references from."""
     annotators: dict[str, dict[str, Any]] = {}
     """Parameters by annotator, over its own defaults."""
     models: dict[str, Path] = {}
@@ -123,7 +141,7 @@ def choose_annotators(config: AnnotateConfig, only: Iterable[str] | None, weight
     UnknownNameError
         For a preset, an annotator or a model that does not exist.
     PlanError
-        For parameters that an annotator does not have.
+        For parameters that an annotator does not have, or a style bank without pictures.
     """
     preset = _preset(config.preset)
     names = [_maker_of(name, preset) for name in (preset if only is None else only)]
@@ -132,10 +150,13 @@ def choose_annotators(config: AnnotateConfig, only: Iterable[str] | None, weight
     if config.preset == SMOKE:
         local = _tiny_models(names, local, weights) | local
         parameters = {name: {**SMOKE_PARAMETERS.get(name, {}), **parameters.get(name, {})} for name in names}
+    circumstances = _circumstances(config, names)
     chosen = []
     for name in names:
-        annotator = _make(name, parameters, local, compiled=config.compile)
+        annotator = _make(name, parameters, local, circumstances)
         missing = [file for file in annotator.weights if find(file, weights) is None]
+        if annotator.is_idle:
+            continue
         if not missing:
             chosen.append(annotator)
         elif only is None:
@@ -166,7 +187,8 @@ def preset_models(preset: str) -> dict[str, tuple[ModelId, list[str]]]:
     for name in _preset(preset) if preset != SMOKE else ():
         cls = ANNOTATORS[name]
         if issubclass(cls, PretrainedAnnotator):
-            found.setdefault(cls.pretrained, (MODELS[cls.pretrained], []))[1].append(name)
+            for model in cls.model_names():
+                found.setdefault(model, (MODELS[model], []))[1].append(name)
     return found
 
 
@@ -183,7 +205,7 @@ def _local_models(folders: Mapping[str, Path]) -> dict[str, LocalModel]:
 def _tiny_models(names: Iterable[str], given: Container[str], cache: Path) -> dict[str, LocalModel]:
     """Return tiny models for annotators, made if need be, but for those models that are ``given``."""
     classes = [ANNOTATORS[name] for name in names]
-    wanted = {cls.pretrained for cls in classes if issubclass(cls, PretrainedAnnotator)}
+    wanted = {model for cls in classes if issubclass(cls, PretrainedAnnotator) for model in cls.model_names()}
     return {name: tiny_model(name, cache) for name in sorted(wanted) if name not in given}
 
 
@@ -206,14 +228,24 @@ def _make(
     name: str,
     parameters: Mapping[str, Mapping[str, Any]],
     local: Mapping[str, LocalModel],
-    *,
-    compiled: bool,
+    circumstances: Mapping[str, Any],
 ) -> Annotator:
+    """Return an annotator; of the ``circumstances`` (fields that are no parameters) it takes those that it has."""
     cls = ANNOTATORS[name]
     given = parameters.get(name, {})
     known = cls.parameter_names()
     if unknown := set(given) - set(known):
         raise PlanError(f"{name} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(known) or 'none'}")
+    fields = {field.name for field in dataclasses.fields(cls)}
+    taken = {field: value for field, value in circumstances.items() if field in fields}
     if issubclass(cls, PretrainedAnnotator):
-        return cls(local=local.get(cls.pretrained), compiled=compiled, **given)
-    return cls(**given)
+        companions = tuple(local[model] for model in cls.companions if model in local)
+        taken |= {"local": local.get(cls.pretrained), "local_companions": companions}
+    return cls(**taken, **given)
+
+
+def _circumstances(config: AnnotateConfig, names: Iterable[str]) -> dict[str, Any]:
+    """Return the settings that change where and how annotators run, and the style bank if one of them draws from it."""
+    draws = any(issubclass(ANNOTATORS[name], StyleAnnotator) for name in names)
+    bank = read_bank(config.style_bank) if config.style_bank and draws else None
+    return {"compiled": config.compile, "offload": config.offload, "bank": bank}

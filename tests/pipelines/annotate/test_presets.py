@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from annotators.base import ANNOTATORS
 from annotators.models import MODELS, local_model
@@ -16,7 +17,7 @@ from pipelines.annotate.config import (
     read_config,
 )
 from pipelines.annotate.engine import Cluster
-from pipelines.annotate.plan import Request
+from pipelines.annotate.plan import Request, dependency_graph, plan_passes, plan_stages
 from pipelines.annotate.run import make_plan
 from support.datasets import make_dataset
 
@@ -67,9 +68,14 @@ def test_smoke_needs_no_leave_to_run_without_a_gpu_and_tries_the_stages_of_one(t
     ]
 
 
-def test_one_worker_of_each_annotator_of_a_preset_fits_on_one_gpu() -> None:
-    for names in PRESETS.values():
-        assert sum(ANNOTATORS[name].resources.gpus for name in names) <= 1
+def test_every_preset_runs_on_one_gpu_in_as_few_passes_as_can_be() -> None:
+    config = AnnotateConfig(preset="paper")
+    annotators = choose_annotators(config, PRESETS["paper"], Path("unused"))
+    stages = plan_stages(dependency_graph(annotators))
+    passes = plan_passes(stages, 1.0)
+    assert len(passes) == 2
+    assert [stage.name for stage in passes[-1]] == ["depth_edit+fill_edit+redux_style"]
+    assert len(plan_passes(stages, 2.0)) == 1
 
 
 def test_models_of_a_preset_are_those_that_its_annotators_load() -> None:
@@ -113,3 +119,16 @@ def test_a_missing_folder_and_an_unknown_model_are_told_before_anything_starts(t
 def test_where_a_model_lies_is_no_parameter(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="no parameter local; it has none"):
         chosen(tmp_path, "depth", annotators={"depth": {"local": "x"}})
+
+
+def test_a_style_bank_and_where_networks_wait_reach_the_annotators_they_concern(tmp_path: Path) -> None:
+    bank = tmp_path / "bank"
+    bank.mkdir()
+    Image.new("RGB", (40, 30), (200, 30, 20)).save(bank / "red.png")
+    config = read_config(None, preset="paper", style_bank=str(bank), offload=True)
+    style, fill, depth = choose_annotators(config, ["redux_style", "fill_edit", "depth"], tmp_path)
+    assert [picture.name for picture in style.styles.pictures] == ["red.png"]
+    assert (style.offload, fill.offload) == (True, True)
+    assert style.running.offload and not hasattr(depth, "offload")
+    with pytest.raises(PlanError, match="no picture found"):
+        chosen(tmp_path, "redux_style", style_bank=str(tmp_path / "none"))
