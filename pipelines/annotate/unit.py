@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from annotators.base import AnnotateFunction, Annotation, Annotator, Fact
-from annotators.batching import BatchFunction, is_out_of_memory
+from annotators.base import AnnotateFunction, Annotator
+from annotators.batching import BatchFunction, Made, is_out_of_memory
 from graph200k.catalogue import GRAPH200K
 from graph200k.errors import AnswerError
 from graph200k.parts import PartRow, failure_row
@@ -24,8 +24,6 @@ from pipelines.annotate.outputs import Making, output_row
 MAX_ERROR_CHARACTERS = 500
 
 T = TypeVar("T")
-
-_Found: TypeAlias = Sequence[Annotation | Fact]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +88,7 @@ class UnitOfWork:
 
     def _make_together(
         self, annotator: Annotator, keys: Sequence[str], images: Mapping[str, dict[str, np.ndarray]]
-    ) -> dict[str, _Found]:
+    ) -> dict[str, Made]:
         """Return what a function that takes several records at once makes of them, by key; nothing if it cannot.
 
         Whatever goes wrong is left to each record by itself, which then shows whose fault it was.
@@ -102,7 +100,7 @@ class UnitOfWork:
         if not keys or self.ledger.failed_together(together, annotator.name):
             return {}
 
-        def make() -> dict[str, _Found]:
+        def make() -> dict[str, Made]:
             sound = [key for key in keys if not self.ledger.verdict(key, annotator.name)]
             ready = [key for key in sound if not self.inputs.load(annotator, key, images[key])]
             views = [self.inputs.view(annotator, key, images[key]) for key in ready]
@@ -117,7 +115,7 @@ class UnitOfWork:
         return outcome
 
     def _run(
-        self, annotator: Annotator, ordinal: int, key: str, images: dict[str, np.ndarray], made: _Found | None
+        self, annotator: Annotator, ordinal: int, key: str, images: dict[str, np.ndarray], made: Made | None
     ) -> list[PartRow]:
         fingerprint = self.config.fingerprints[annotator.name]
 
@@ -131,6 +129,8 @@ class UnitOfWork:
         def make() -> list[PartRow]:
             if missing := self.inputs.load(annotator, key, images):
                 raise _MissingInput(f"needs {', '.join(missing)}, which this record lacks")
+            if isinstance(made, AnswerError):
+                raise made
             found = made
             if found is None:
                 view = self.inputs.view(annotator, key, images)
