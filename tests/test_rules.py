@@ -104,6 +104,7 @@ def test_modules_are_named_for_what_is_in_them() -> None:
         ("trainer.compute", "ComputeSettings"),
         ("trainer.config", "LoopSettings"),
         ("trainer.config", "TrainConfig"),
+        ("trainer.config", "ValidationSettings"),
         ("trainer.flow", "FlowSettings"),
         ("trainer.latents", "LatentSettings"),
         ("trainer.lora", "LoraSettings"),
