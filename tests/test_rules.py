@@ -120,9 +120,7 @@ def test_every_option_is_read_somewhere(module: str, config: str) -> None:
     unread = [
         field
         for field in fields
-        if not re.search(
-            rf"\b(_config|config|options|settings|weights|share|self|flow|loop|validation)\.{field}\b", text
-        )
+        if not re.search(rf"\b_?(config|options|settings|weights|share|self|flow|loop|validation)\.{field}\b", text)
     ]
     assert unread == []
 
