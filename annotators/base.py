@@ -28,13 +28,14 @@ class Annotation:
     node: str
     """Node type."""
     image: np.ndarray
-    """uint8, H×W for single-channel node types, H×W×3 RGB for the others; the size of the target."""
+    """uint8, H×W for single-channel node types, H×W×3 RGB for the others; the size of the target. For a
+    raw role uint16."""
     variant: int | None = None
     """Number of the variant, for node types that have several."""
     role: str = ""
     """Role within the annotation, for node types that have several images or a named one."""
     drawn: Mapping[str, Any] | None = None
-    """Values drawn at random for it, as JSON values: they go into its provenance."""
+    """Values drawn at random for it or found in it, as JSON values: they go into its provenance."""
 
 
 @dataclass(frozen=True, slots=True)

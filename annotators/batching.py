@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 import numpy as np
 
 from annotators.base import Annotation, Fact, RecordView
+from graph200k.errors import AnswerError
 
 if TYPE_CHECKING:
     import torch
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-BatchRun: TypeAlias = Callable[
-    [Sequence[RecordView], Sequence[np.random.Generator]], Sequence[Sequence[Annotation | Fact]]
-]
+Made: TypeAlias = Sequence[Annotation | Fact] | AnswerError
+"""What is made of a record; or why nothing is, where a model's answer about it cannot be read."""
+
+BatchRun: TypeAlias = Callable[[Sequence[RecordView], Sequence[np.random.Generator]], Sequence[Made]]
 """From records and a generator for each to what is made of each, in order."""
 
 
@@ -85,13 +87,19 @@ class BatchFunction:
         self._size = BatchSize(size)
 
     def __call__(self, view: RecordView, rng: np.random.Generator) -> Sequence[Annotation | Fact]:
-        """Return what is made of one record."""
+        """Return what is made of one record.
+
+        Raises
+        ------
+        AnswerError
+            If a model's answer about it cannot be read.
+        """
         (made,) = self.many([view], [rng])
+        if isinstance(made, AnswerError):
+            raise made
         return made
 
-    def many(
-        self, views: Sequence[RecordView], rngs: Sequence[np.random.Generator]
-    ) -> list[Sequence[Annotation | Fact]]:
+    def many(self, views: Sequence[RecordView], rngs: Sequence[np.random.Generator]) -> list[Made]:
         """Return what is made of each record, as many at once as fit into memory.
 
         Raises
@@ -100,7 +108,7 @@ class BatchFunction:
             If it fails on one of them, whichever: try them one by one then.
         """
 
-        def run(pairs: Sequence[tuple[RecordView, np.random.Generator]]) -> Sequence[Sequence[Annotation | Fact]]:
+        def run(pairs: Sequence[tuple[RecordView, np.random.Generator]]) -> Sequence[Made]:
             # Copies, for a batch that did not fit has drawn from its generators already.
             return self.run([view for view, _ in pairs], [copy.deepcopy(rng) for _, rng in pairs])
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from annotators.answers import parse_caption
+from annotators.answers import Caption, parse_caption
 from annotators.base import ANNOTATORS, AnnotateFunction, Fact, RecordView, Resources
-from annotators.pretrained import PretrainedAnnotator
-from annotators.vision_language import FAMILY, ask_twice, load_vision_language_model
+from annotators.pretrained import PretrainedAnnotator, batched
+from annotators.vision_language import AT_ONCE, FAMILY, ask_twice, load_vision_language_model
+from graph200k.errors import AnswerError
 from graph200k.record import Text
 
 QUESTION = (
@@ -40,8 +42,14 @@ class MachineCaption(PretrainedAnnotator):
             self.pretrained, self.folder(), max_pixels=self.max_pixels, max_tokens=self.max_tokens
         )
 
-        def annotate(view: RecordView, rng: np.random.Generator) -> list[Fact]:
-            caption, _ = ask_twice(ask, view["target"], QUESTION, parse_caption, rng)
-            return [Fact("text", Text(item=caption.item, description=caption.description, machine_made=True))]
+        def annotate(
+            views: Sequence[RecordView], rngs: Sequence[np.random.Generator]
+        ) -> list[list[Fact] | AnswerError]:
+            answers = ask_twice(ask, [view["target"] for view in views], QUESTION, parse_caption, rngs)
+            return [one if isinstance(one, AnswerError) else [_text(one[0])] for one in answers]
 
-        return annotate
+        return batched(annotate, AT_ONCE)
+
+
+def _text(caption: Caption) -> Fact:
+    return Fact("text", Text(item=caption.item, description=caption.description, machine_made=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -24,12 +25,19 @@ _LEAST_DISTANCE_M = 0.01
 @ANNOTATORS.register("depth")
 @dataclass(frozen=True, kw_only=True)
 class Depth(PretrainedAnnotator):
-    """Relative depth, stretched to 0–255 for each image by itself: near is bright."""
+    """Relative depth, stretched to 0–255 for each image by itself: near is bright.
+
+    With ``raw`` also in 16 bits: 0 and 65,535 are the values ``min`` and ``max`` in ``drawn`` of its provenance, of the
+    network's inverse depth, or one over metres.
+    """
 
     name = "depth"
     produces = ("depth",)
     pretrained = "depth"
     resources = Resources(gpus=0.07, memory_mb=3000, time_limit_s=120.0)
+
+    raw: bool = False
+    """Whether depth is kept in 16 bits too, as the image of the role ``raw``."""
 
     def load(self, weights_folder: Path) -> AnnotateFunction:
         """Return the function that makes depth maps."""
@@ -38,10 +46,16 @@ class Depth(PretrainedAnnotator):
         def annotate(views: Sequence[RecordView], rngs: Sequence[np.random.Generator]) -> list[list[Annotation]]:
             targets = [view["target"] for view in views]
             sizes = [target.shape[:2] for target in targets]
-            maps = [depth_map(resize(near, *size)) for near, size in zip(nearness(targets), sizes, strict=True)]
-            return [[Annotation("depth", made)] for made in maps]
+            return [self._maps(resize(near, *size)) for near, size in zip(nearness(targets), sizes, strict=True)]
 
         return batched(annotate, _AT_ONCE)
+
+    def _maps(self, nearness: np.ndarray) -> list[Annotation]:
+        made = [Annotation("depth", depth_map(nearness))]
+        if self.raw:
+            extent = {"min": float(nearness.min()), "max": float(nearness.max())}
+            made.append(Annotation("depth", raw_depth(nearness), role="raw", drawn=extent))
+        return made
 
 
 def depth_map(nearness: np.ndarray) -> np.ndarray:
@@ -59,12 +73,27 @@ def depth_map(nearness: np.ndarray) -> np.ndarray:
     >>> depth_map(np.array([[1.0, 2.0], [3.0, 3.0]])).tolist()
     [[0, 128], [255, 255]]
     """
+    return _stretch(nearness, np.uint8)
+
+
+def raw_depth(nearness: np.ndarray) -> np.ndarray:
+    """Return the same as :func:`depth_map` in 16 bits (uint16, H×W, 65,535 is the nearest pixel).
+
+    Examples
+    --------
+    >>> raw_depth(np.array([[1.0, 2.0], [3.0, 3.0]])).tolist()
+    [[0, 32768], [65535, 65535]]
+    """
+    return _stretch(nearness, np.uint16)
+
+
+def _stretch(nearness: np.ndarray, dtype: type[np.unsignedinteger[Any]]) -> np.ndarray:
     least, most = float(nearness.min()), float(nearness.max())
     if not np.isfinite([least, most]).all():
         raise ValueError(f"depth between {least} and {most}; expected finite values")
     if most == least:
-        return np.zeros(nearness.shape, np.uint8)
-    return np.rint((nearness - least) * (255.0 / (most - least))).astype(np.uint8)
+        return np.zeros(nearness.shape, dtype)
+    return np.rint((nearness.astype(np.float64) - least) * (np.iinfo(dtype).max / (most - least))).astype(dtype)
 
 
 def load_depth_network(

@@ -86,9 +86,9 @@ def rewrite(ask: Ask, view: RecordView, count: int, rng: np.random.Generator) ->
         shown=f"This image was described so: {shown}" if shown else "", count=count, subject=subject
     ).strip()
     try:
-        found = parse_edits(ask(view["target"], question, None).text, subject, shown, least=count)
+        found = parse_edits(ask([view["target"]], question, None)[0].text, subject, shown, least=count)
     except AnswerError:
-        found = parse_edits(ask(view["target"], question, rng).text, subject, shown, least=1)
+        found = parse_edits(ask([view["target"]], question, [rng])[0].text, subject, shown, least=1)
     return [
         Edit(node="fill_edit", variant=variant, name=edit.item, description=edit.description)
         for variant, edit in enumerate(found[:count])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from annotators.answers import parse_boxes, score_boxes
+from annotators.answers import NamedBox, parse_boxes, score_boxes
 from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, Fact, RecordView, Resources
 from annotators.boxes import draw_boxes, place_boxes
-from annotators.pretrained import PretrainedAnnotator
-from annotators.vision_language import FAMILY, ask_twice, load_vision_language_model
+from annotators.pretrained import PretrainedAnnotator, batched
+from annotators.vision_language import AT_ONCE, FAMILY, Answer, ask_twice, load_vision_language_model
+from graph200k.errors import AnswerError
 
 QUESTION = (
     "Detect every object in this image. Answer with a JSON list alone, one entry for each object: "
@@ -48,13 +50,19 @@ class Grounding(PretrainedAnnotator):
             self.pretrained, self.folder(), max_pixels=self.max_pixels, max_tokens=self.max_tokens
         )
 
-        def annotate(view: RecordView, rng: np.random.Generator) -> list[Annotation | Fact]:
-            height, width = view["target"].shape[:2]
-            found, answer = ask_twice(ask, view["target"], QUESTION, parse_boxes, rng)
-            scored = score_boxes(found, answer.text, answer.probabilities)
-            boxes = place_boxes(
-                scored, answer.frame, (height, width), max_overlap=self.max_overlap, min_side=self.min_side
-            )
-            return [Annotation("bbox", draw_boxes(boxes, height, width)), Fact("boxes", boxes)]
+        def annotate(
+            views: Sequence[RecordView], rngs: Sequence[np.random.Generator]
+        ) -> list[list[Annotation | Fact] | AnswerError]:
+            targets = [view["target"] for view in views]
+            answers = ask_twice(ask, targets, QUESTION, parse_boxes, rngs)
+            return [
+                one if isinstance(one, AnswerError) else self._drawn(*one, *target.shape[:2])
+                for target, one in zip(targets, answers, strict=True)
+            ]
 
-        return annotate
+        return batched(annotate, AT_ONCE)
+
+    def _drawn(self, found: list[NamedBox], answer: Answer, height: int, width: int) -> list[Annotation | Fact]:
+        scored = score_boxes(found, answer.text, answer.probabilities)
+        boxes = place_boxes(scored, answer.frame, (height, width), max_overlap=self.max_overlap, min_side=self.min_side)
+        return [Annotation("bbox", draw_boxes(boxes, height, width)), Fact("boxes", boxes)]

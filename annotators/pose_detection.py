@@ -65,8 +65,9 @@ def decode(logits: np.ndarray, offsets: np.ndarray, anchors: np.ndarray, min_sco
         0 to 1.
     """
     scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -_MAX_LOGIT, _MAX_LOGIT)))
+    found = np.flatnonzero(scores >= min_score)
     # Stable, so that equal scores keep the anchors' order everywhere.
-    order = np.argsort(-scores, kind="stable")[: np.count_nonzero(scores >= min_score)]
+    order = found[np.argsort(-scores[found], kind="stable")]
     offsets, anchors = offsets[order].astype(np.float64) / SIZE, anchors[order]
     centres, halves = offsets[:, :2] + anchors, offsets[:, 2:4] / 2
     boxes = np.hstack([centres - halves, centres + halves])
@@ -85,26 +86,31 @@ def merge(detections: list[Detection], max_overlap: float = 0.3) -> list[Detecti
         Intersection over union above which two boxes are the same person's.
     """
     rest, merged = list(detections), []
+    boxes = np.array([detection.box for detection in detections])
     while rest:
-        same = [other for other in rest if overlap(rest[0].box, other.box) > max_overlap] or rest[:1]
-        merged.append(_mean(same))
-        # By identity: arrays have no truth value to compare by.
-        rest = [other for other in rest if not any(other is one for one in same)]
+        same = overlaps(boxes[0], boxes) > max_overlap
+        same[0] = True  # a box without an area overlaps nothing
+        merged.append(_mean([one for one, is_same in zip(rest, same, strict=True) if is_same]))
+        rest, boxes = [one for one, is_same in zip(rest, same, strict=True) if not is_same], boxes[~same]
     return merged
 
 
-def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the intersection over union of two boxes (left, top, right, bottom); 0 where neither has an area.
+def overlaps(one: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the intersection over union of a box (left, top, right, bottom) and N others; 0 where neither has an area.
 
     Examples
     --------
-    >>> overlap(np.array([0, 0, 2, 2]), np.array([1, 0, 3, 2])) == 1 / 3
+    >>> overlaps(np.array([0, 0, 2, 2]), np.array([[1, 0, 3, 2], [5, 5, 6, 6]])).tolist() == [1 / 3, 0]
     True
     """
-    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    shared = float(np.prod(np.maximum(sides, 0)))
-    total = sum(float(np.prod(np.maximum(box[2:] - box[:2], 0))) for box in (one, other)) - shared
-    return shared / total if total > 0 else 0.0
+    sides = np.minimum(one[2:], others[:, 2:]) - np.maximum(one[:2], others[:, :2])
+    shared = _area(sides)
+    total = _area(one[2:] - one[:2]) + _area(others[:, 2:] - others[:, :2]) - shared
+    return np.divide(shared, total, out=np.zeros(len(others)), where=total > 0)
+
+
+def _area(sides: np.ndarray) -> np.ndarray:
+    return np.maximum(sides[..., 0], 0) * np.maximum(sides[..., 1], 0)
 
 
 def _mean(detections: list[Detection]) -> Detection:

@@ -13,6 +13,25 @@ import numpy as np
 
 from annotators.scale import resize
 
+WARP = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+"""How OpenCV samples a region."""
+
+
+class Fractions:
+    """An RGB image (uint8, H×W×3) shrunk by whole numbers, once by each."""
+
+    def __init__(self, image: np.ndarray) -> None:
+        self.image = image
+        self._made = {1: image}
+
+    def of(self, shrink: int) -> np.ndarray:
+        """Return the image at a fraction of its height and width."""
+        if shrink not in self._made:
+            # Less than a pixel of what a network sees is cut off: by whole numbers OpenCV averages five times as fast.
+            height, width = (length // shrink for length in self.image.shape[:2])
+            self._made[shrink] = resize(self.image[: height * shrink, : width * shrink], height, width)
+        return self._made[shrink]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Region:
@@ -41,7 +60,7 @@ class Region:
         """Return N×2 points of the image in shares of the region: the inverse of :meth:`to_image`."""
         return (points - (self.x, self.y)) @ self._rotation / self.side + 0.5
 
-    def crop(self, image: np.ndarray, size: int, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
+    def crop(self, image: np.ndarray | Fractions, size: int, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
         """Return what an RGB image (uint8, H×W×3) shows in the region, at size×size.
 
         Where it shrinks, the whole image is first shrunk by averaging: bilinear samples alone would skip pixels, and
@@ -50,22 +69,27 @@ class Region:
         Parameters
         ----------
         image
-            The whole picture.
+            The whole picture; as :class:`Fractions` where several regions of it are looked at.
         size
             Side of what is returned, in pixels.
         border
             What lies outside of the image, as OpenCV names it.
         """
-        shrink = min(max(int(self.side / size), 1), *image.shape[:2])
-        # Less than a pixel of what the network sees is cut off: by whole numbers OpenCV averages five times as fast.
-        height, width = (length // shrink for length in image.shape[:2])
-        seen = resize(np.ascontiguousarray(image[: height * shrink, : width * shrink]), height, width)
-        # From the centre of pixel (i, j) of the crop; OpenCV counts pixel centres as whole numbers.
-        linear = self._rotation * (self.side / size)
-        offset = self.to_image(np.zeros((1, 2)))[0] + linear @ np.array([0.5, 0.5])
-        matrix = np.column_stack([linear, offset]) / shrink - [0, 0, 0.5]
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(seen, matrix, (size, size), flags=flags, borderMode=border)
+        fractions = image if isinstance(image, Fractions) else Fractions(image)
+        shrink = min(max(int(self.side / size), 1), *fractions.image.shape[:2])
+        seen = fractions.of(shrink)
+        return cv2.warpAffine(seen, self.matrix(size, shrink), (size, size), flags=WARP, borderMode=border)
+
+    def matrix(self, size: int, shrink: int) -> np.ndarray:
+        """Return the 2×3 matrix from a crop of size×size to the image shrunk, as OpenCV takes it.
+
+        OpenCV counts the centres of pixels as whole numbers.
+        """
+        cos, sin = math.cos(self.angle) * self.side / size, math.sin(self.angle) * self.side / size
+        # From the centre of the crop to the centre of its first pixel.
+        corner = (1 - size) / 2
+        x, y = self.x + (cos - sin) * corner, self.y + (sin + cos) * corner
+        return np.array([[cos, -sin, x], [sin, cos, y]]) / shrink - [[0, 0, 0.5], [0, 0, 0.5]]
 
     @property
     def _rotation(self) -> np.ndarray:

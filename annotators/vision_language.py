@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -26,6 +26,9 @@ FAMILY = "qwen_vl"
 
 MIN_PIXELS = 56 * 56
 """Size to which the smallest images are enlarged, as in the models' own settings."""
+
+AT_ONCE = 8
+"""Records that a GPU takes together: what a model of 7·10⁹ parameters keeps of 8 long answers is about 1 GB."""
 
 _RELATIVE_UNITS = 1000.0
 """Width and height of every image for Qwen2-VL."""
@@ -51,29 +54,41 @@ class Answer:
 class Ask(Protocol):
     """A loaded model."""
 
-    def __call__(self, image: np.ndarray, question: str, rng: np.random.Generator | None) -> Answer:
-        """Return the likeliest answer about an image (uint8, H×W×3), or with ``rng`` one drawn at random."""
+    def __call__(
+        self, images: Sequence[np.ndarray], question: str, rngs: Sequence[np.random.Generator] | None
+    ) -> list[Answer]:
+        """Return the likeliest answer about each image (uint8, H×W×3), or with ``rngs`` one drawn at random."""
 
 
 def ask_twice(
-    ask: Ask, image: np.ndarray, question: str, parse: Callable[[str], T], rng: np.random.Generator
-) -> tuple[T, Answer]:
-    """Return what a parser makes of the likeliest answer, or, where it makes nothing of it, of one drawn at random.
+    ask: Ask,
+    images: Sequence[np.ndarray],
+    question: str,
+    parse: Callable[[str], T],
+    rngs: Sequence[np.random.Generator],
+) -> list[tuple[T, Answer] | AnswerError]:
+    """Return what a parser makes of the likeliest answer about each image.
 
-    Raises
-    ------
-    AnswerError
-        If it makes nothing of the second one either.
+    Where it makes nothing of it, it gets one drawn at random; where it makes nothing of that either, the error stands
+    in the place of a result, for the other images' sake.
     """
-    answer = ask(image, question, None)
-    try:
-        return parse(answer.text), answer
-    except AnswerError:
-        answer = ask(image, question, rng)
+    found = [_parsed(answer, parse) for answer in ask(images, question, None)]
+    failed = [position for position, one in enumerate(found) if isinstance(one, AnswerError)]
+    if failed:
+        again = ask([images[position] for position in failed], question, [rngs[position] for position in failed])
+        for position, answer in zip(failed, again, strict=True):
+            second = _parsed(answer, parse)
+            if isinstance(second, AnswerError):
+                second = AnswerError(f"no use of two answers; of the second: {second}")
+            found[position] = second
+    return found
+
+
+def _parsed(answer: Answer, parse: Callable[[str], T]) -> tuple[T, Answer] | AnswerError:
     try:
         return parse(answer.text), answer
     except AnswerError as error:
-        raise AnswerError(f"no use of two answers; of the second: {error}") from None
+        return error
 
 
 def load_vision_language_model(name: str, folder: Path, *, max_pixels: int, max_tokens: int) -> Ask:
@@ -95,15 +110,20 @@ def load_vision_language_model(name: str, folder: Path, *, max_pixels: int, max_
     kind = model.config.model_type
     patch = processor.image_processor.patch_size
 
-    def ask(image: np.ndarray, question: str, rng: np.random.Generator | None) -> Answer:
+    processor.tokenizer.padding_side = "left"  # so that all answers of a batch begin in one place
+    ends = processor.tokenizer.convert_tokens_to_ids(list(_END_MARKS))
+
+    def ask(images: Sequence[np.ndarray], question: str, rngs: Sequence[np.random.Generator] | None) -> list[Answer]:
         import torch
 
         turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]}
         prompt = processor.apply_chat_template([turn], add_generation_prompt=True, tokenize=False)
         size = {"shortest_edge": MIN_PIXELS, "longest_edge": max_pixels}
         with one_thread(), torch.inference_mode():
-            inputs = processor(text=[prompt], images=[Image.fromarray(image)], size=size, return_tensors="pt")
-            inputs = inputs.to(device, dtype)
+            pictures = [Image.fromarray(image) for image in images]
+            inputs = processor(
+                text=[prompt] * len(images), images=pictures, size=size, padding=True, return_tensors="pt"
+            ).to(device, dtype)
             # The checkpoint's penalty on repetition would count against the brackets and names of a list.
             written = model.generate(
                 **inputs,
@@ -113,14 +133,19 @@ def load_vision_language_model(name: str, folder: Path, *, max_pixels: int, max_
                 top_p=None,
                 top_k=None,
                 repetition_penalty=1.0,
-                logits_processor=[choice := _Choice(rng)],
+                logits_processor=[choice := _Choice(rngs)],
             )
-            tokens = written[0, inputs["input_ids"].shape[1] :].tolist()
-            probabilities = choice.probabilities(tokens[-1])
-        _, rows, columns = inputs["image_grid_thw"][0].tolist()
-        pixels = (float(columns * patch), float(rows * patch))
-        frame = pixels if kind == "qwen2_5_vl" else (_RELATIVE_UNITS, _RELATIVE_UNITS)
-        return Answer(*_text(processor.tokenizer, tokens, probabilities), frame)
+            probabilities = choice.probabilities(written[:, -1])
+        answers = []
+        grids = inputs["image_grid_thw"].tolist()
+        for tokens, sure, (_, rows, columns) in zip(
+            written[:, inputs["input_ids"].shape[1] :].tolist(), probabilities, grids, strict=True
+        ):
+            pixels = (float(columns * patch), float(rows * patch))
+            frame = pixels if kind == "qwen2_5_vl" else (_RELATIVE_UNITS, _RELATIVE_UNITS)
+            count = next((place for place, token in enumerate(tokens) if token in ends), len(tokens))
+            answers.append(Answer(*_text(processor.tokenizer, tokens[:count], sure[:count]), frame))
+        return answers
 
     return ask
 
@@ -143,11 +168,10 @@ def _load(name: str, folder: Path, device: torch.device, dtype: torch.dtype) -> 
 
 
 def _text(tokenizer: PreTrainedTokenizerBase, tokens: list[int], probabilities: np.ndarray) -> tuple[str, np.ndarray]:
-    """Return the text of an answer without its end mark, and a probability for each character."""
-    count = len(tokens) - (tokens[-1] in tokenizer.convert_tokens_to_ids(list(_END_MARKS)))
+    """Return the text of tokens, and a probability for each character."""
     # Decoded from the start each time: a character may lie in several tokens, and a token alone decodes otherwise.
-    lengths = [len(tokenizer.decode(tokens[:end])) for end in range(count + 1)]
-    return tokenizer.decode(tokens[:count]), np.repeat(probabilities[:count], np.maximum(np.diff(lengths), 0))
+    lengths = [len(tokenizer.decode(tokens[:end])) for end in range(len(tokens) + 1)]
+    return tokenizer.decode(tokens), np.repeat(probabilities, np.maximum(np.diff(lengths), 0))
 
 
 def _placement() -> tuple[torch.device, torch.dtype]:
@@ -159,33 +183,37 @@ def _placement() -> tuple[torch.device, torch.dtype]:
 
 
 class _Choice:
-    """Choose the likeliest token, or with ``rng`` draw one; and remember how likely each chosen token was.
+    """Choose the likeliest token, or with ``rngs`` draw one; and remember how likely each chosen token was.
 
     Drawing adds Gumbel noise to the scores: the best one then is a draw from their softmax. So an answer depends on its
     record's own generator, and on no global state.
     """
 
-    def __init__(self, rng: np.random.Generator | None) -> None:
-        self._rng = rng
+    def __init__(self, rngs: Sequence[np.random.Generator] | None) -> None:
+        self._rngs = rngs
         self._scores: torch.Tensor | None = None
         self._chosen: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Return the scores (1×tokens) by which generation takes the best; called once a token."""
+        """Return the scores (records×tokens) by which generation takes the best; called once a token."""
         import torch
 
         if self._scores is not None:
-            self._chosen.append(self._scores[0, input_ids[0, -1]])
+            self._note(input_ids[:, -1])
         self._scores = scores.float().log_softmax(dim=-1)
-        if self._rng is None:
+        if self._rngs is None:
             return scores
-        noise = torch.from_numpy(self._rng.gumbel(size=tuple(scores.shape))).to(scores.device, scores.dtype)
-        return scores / _TEMPERATURE + noise
+        noise = np.stack([rng.gumbel(size=scores.shape[1]) for rng in self._rngs])
+        return scores / _TEMPERATURE + torch.from_numpy(noise).to(scores.device, scores.dtype)
 
-    def probabilities(self, last: int) -> np.ndarray:
-        """Return the probability of each token (float32), of which the last one was ``last``."""
+    def probabilities(self, last: torch.Tensor) -> np.ndarray:
+        """Return the probability of each token (float32, records×tokens), of which ``last`` were the last ones."""
         import torch
 
-        assert self._scores is not None
-        chosen: np.ndarray = torch.stack([*self._chosen, self._scores[0, last]]).exp().cpu().numpy()
+        self._note(last)
+        chosen: np.ndarray = torch.stack(self._chosen, dim=1).exp().cpu().numpy()
         return chosen
+
+    def _note(self, tokens: torch.Tensor) -> None:
+        assert self._scores is not None
+        self._chosen.append(self._scores.gather(1, tokens[:, None])[:, 0])

@@ -74,6 +74,9 @@ class NodeType:
     """Stored, derived or online."""
     roles: tuple[str, ...] = ("",)
     """Images that make up one annotation; ``("",)`` is a single, unnamed one."""
+    raw_roles: tuple[str, ...] = ()
+    """Further images of an annotation, made on request: one channel of 16 bits, lossless. A record that lacks them has
+    the type all the same, and no task shows them."""
     has_variants: bool = False
     """Whether a record can hold several annotations of this type, numbered 0, 1, 2 …"""
     derived_from: tuple[str, ...] = ()
@@ -92,6 +95,14 @@ class NodeType:
     """Column of the public Graph200K release, with ``{variant}`` and ``{role}`` where it has them."""
     aliases: tuple[str, ...] = ()
     """Other names under which imported files carry this node."""
+
+    def codec_of(self, role: str) -> Codec:
+        """Return the encoding of the image of a role."""
+        return Codec.PNG if role in self.raw_roles else self.codec
+
+    def bits_of(self, role: str) -> int:
+        """Return the bits of a channel in the image of a role, 8 or 16."""
+        return 16 if role in self.raw_roles else 8
 
 
 class Catalogue(Mapping[str, NodeType]):
@@ -148,6 +159,16 @@ class Catalogue(Mapping[str, NodeType]):
         """Return the node type that ``name`` stands for (itself, or one of its aliases), None if there is none."""
         return name if name in self._entries else self._aliases.get(name)
 
+    def is_raw(self, name: str, role: str) -> bool:
+        """Return whether the image of ``role`` is a raw one; False for a ``name`` that is no node type.
+
+        Examples
+        --------
+        >>> GRAPH200K.is_raw("depth", "raw"), GRAPH200K.is_raw("depth", "")
+        (True, False)
+        """
+        return name in self._entries and role in self._entries[name].raw_roles
+
     def bit(self, name: str) -> int:
         """Return the position of ``name`` in availability masks (0 to 63)."""
         self[name]
@@ -184,6 +205,7 @@ def _condition(
     pixels: Pixels = Pixels.TONES,
     storage: Storage = Storage.STORED,
     roles: tuple[str, ...] = ("",),
+    raw_roles: tuple[str, ...] = (),
     derived_from: tuple[str, ...] = (),
     hub_name: str | None = None,
     aliases: tuple[str, ...] = (),
@@ -197,6 +219,7 @@ def _condition(
         pixels=pixels,
         storage=storage,
         roles=roles,
+        raw_roles=raw_roles,
         derived_from=derived_from,
         generates=_TARGET | _STYLES if styles else _TARGET,
         generated_from=_TARGET if dense else frozenset(),
@@ -267,7 +290,7 @@ GRAPH200K = Catalogue(
         _condition("hed", dense=True, codec=Codec.JPEG, channels=1, hub_name="hed"),
         _condition("mlsd", dense=True, channels=1, pixels=Pixels.LINES, hub_name="mlsd"),
         _condition("segmentation", dense=True, pixels=Pixels.REGIONS, hub_name="uniformer"),
-        _condition("depth", dense=True, codec=Codec.JPEG, channels=1, hub_name="depth"),
+        _condition("depth", dense=True, codec=Codec.JPEG, channels=1, raw_roles=("raw",), hub_name="depth"),
         _condition("normal", dense=True, codec=Codec.JPEG, hub_name="normal"),
         _condition("openpose", dense=True, hub_name="openpose"),
         _condition("sam2_mask", dense=True, pixels=Pixels.REGIONS, hub_name="sam2_mask"),

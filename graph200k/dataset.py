@@ -171,7 +171,8 @@ class Dataset:
         variant
             Number of the variant, for node types that have several; the first by default.
         role
-            ``reference`` or ``image`` for the styles; ``image`` by default.
+            ``reference`` or ``image`` for the styles; ``image`` by default. ``raw`` for the depth of 16 bits, where it
+            was asked for: then the result is uint16.
 
         Raises
         ------
@@ -186,7 +187,8 @@ class Dataset:
         role = role or (entry.roles[-1] if len(entry.roles) > 1 else "")
         row = self.row(key)
         member = self.member(row, node, variant, role)
-        return decode_image(self.read(member, int(self.shard_numbers[row])), channels=entry.channels)
+        data = self.read(member, int(self.shard_numbers[row]))
+        return decode_image(data, channels=entry.channels, bits=entry.bits_of(role))
 
     def read(self, member: Member, shard: int) -> bytes:
         """Return the bytes of a member of ``shard``, checked against their hash.
@@ -229,7 +231,7 @@ class Dataset:
         for name in available:
             nodes[name]["members"] = []
         for member in self.members(row):
-            if member.node in nodes and member.usable:
+            if member.node in nodes and member.usable and not self.catalogue.is_raw(member.node, member.role):
                 place = {"variant": member.variant, "role": member.role, "shard": int(self.shard_numbers[row])}
                 extent = {"offset": member.offset, "size": member.size, "width": member.width, "height": member.height}
                 nodes[member.node]["members"].append(place | extent)

@@ -90,7 +90,8 @@ def _member(entry: TarEntry, data: bytes, infos: dict[str, RecordInfo], catalogu
         infos[key] = info
         fingerprint = pack_makers(makers(info))
     else:
-        height, width = decode_image(data, channels=catalogue[node].channels).shape[:2]
+        kind = catalogue[node]
+        height, width = decode_image(data, channels=kind.channels, bits=kind.bits_of(role)).shape[:2]
     by = SOURCE if node == "target" else ""
     digest = content_hash(data)
     return Member(

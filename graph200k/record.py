@@ -94,7 +94,7 @@ class Provenance(_Part):
     parameters: str = "{}"
     """Parameters as a JSON string."""
     drawn: str = "{}"
-    """Values drawn at random for this record, as a JSON string."""
+    """Values drawn at random for this record or found in it, as a JSON string."""
     seed: int | None = None
     usable: bool = True
     """False if it exists but says nothing: an empty map, an inconsistent reference."""
@@ -202,7 +202,7 @@ def member_name(key: str, node: str, variant: int | None, role: str, catalogue: 
     >>> member_name("cat-1a2b3c4d", "foreground", None, "matte")
     'cat-1a2b3c4d.foreground.matte.png'
     """
-    extension = JSON_NODE if node == JSON_NODE else str(catalogue[node].codec)
+    extension = JSON_NODE if node == JSON_NODE else str(catalogue[node].codec_of(role))
     parts = [key, "" if node == JSON_NODE else node, "" if variant is None else str(variant), role, extension]
     return ".".join(part for part in parts if part)
 
@@ -228,7 +228,7 @@ def parse_member_name(name: str, catalogue: Catalogue = GRAPH200K) -> tuple[str,
             entry, middle = catalogue[parts[0]], parts[1:-1]
             variant = int(middle.pop(0)) if entry.has_variants and middle and _VARIANT.fullmatch(middle[0]) else None
             role = middle.pop(0) if middle else ""
-            known = role in entry.roles and (variant is not None) == entry.has_variants
+            known = role in (*entry.roles, *entry.raw_roles) and (variant is not None) == entry.has_variants
             if known and not middle and member_name(key, entry.name, variant, role, catalogue) == name:
                 return key, entry.name, variant, role
     raise UnsafeInputError(f"{name[:200]!r} is no name of a member; expected KEY.NODE[.VARIANT][.ROLE].EXTENSION")

@@ -9,6 +9,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,7 @@ def test_modules_are_named_for_what_is_in_them() -> None:
         ("trainer.compute", "ComputeSettings"),
         ("trainer.config", "LoopSettings"),
         ("trainer.config", "TrainConfig"),
+        ("trainer.config", "ValidationSettings"),
         ("trainer.flow", "FlowSettings"),
         ("trainer.latents", "LatentSettings"),
         ("trainer.lora", "LoraSettings"),
@@ -119,9 +121,7 @@ def test_every_option_is_read_somewhere(module: str, config: str) -> None:
     unread = [
         field
         for field in fields
-        if not re.search(
-            rf"\b(_config|config|options|settings|weights|share|self|flow|loop|validation)\.{field}\b", text
-        )
+        if not re.search(rf"\b_?(config|options|settings|weights|share|self|flow|loop|validation)\.{field}\b", text)
     ]
     assert unread == []
 
@@ -149,7 +149,7 @@ def test_there_is_one_broad_except_and_it_writes_the_failure_down() -> None:
         and (node.type is None or ast.unparse(node.type) in {"Exception", "BaseException"})
         and ast.unparse(node.body[-1]) != "raise"  # one that cleans up and lets the error go on hides nothing
     }
-    assert broad == {"pipelines/annotate/stage.py", "graph200k/cli/__init__.py"}  # the latter shows the error and exits
+    assert broad == {"pipelines/annotate/unit.py", "graph200k/cli/__init__.py"}  # the latter shows the error and exits
 
 
 def test_every_module_of_the_core_has_a_test() -> None:
@@ -190,3 +190,34 @@ def test_no_code_and_no_pickle_of_a_stranger_is_run() -> None:
         if ast.unparse(call.func) == "torch.load" and "weights_only=True" not in ast.unparse(call)
     ]
     assert (trusting, pickles) == ([], [])
+
+
+WITHOUT_WEIGHTS = re.compile(r"(Auto)?(Processor|ImageProcessor|Config)|\w*(Tokenizer|TokenizerFast|Scheduler)")
+PICKLES_BY_DESIGN = {"HEDdetector", "NormalBaeDetector"}
+"""Of a pinned .pth or .pt, which torch.load reads with weights_only since torch 2.6."""
+
+
+def test_weights_are_read_from_safetensors_alone_where_a_library_would_fall_back_to_a_pickle() -> None:
+    loose = []
+    for path in SOURCES:
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        assigned = {ast.unparse(node.targets[0]): ast.unparse(node.value) for node in nodes
+                    if isinstance(node, ast.Assign)}  # fmt: skip
+        for call in nodes:
+            if not isinstance(call, ast.Call) or not ast.unparse(call.func).endswith(".from_pretrained"):
+                continue
+            kind = ast.unparse(call.func).removesuffix(".from_pretrained")
+            said = [ast.unparse(call), *(assigned.get(ast.unparse(word.value), "") for word in call.keywords)]
+            safe = any(re.search(r"use_safetensors(=|': )True", words) for words in said)
+            if not (safe or WITHOUT_WEIGHTS.fullmatch(kind) or kind in PICKLES_BY_DESIGN):
+                loose.append(f"{path.relative_to(ROOT)}:{call.lineno} {kind}")
+    assert loose == []
+
+
+def test_the_oldest_torch_we_take_loads_no_code_from_a_pickle() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [name for extra in project["optional-dependencies"].values() for name in extra]
+    oldest = [
+        tuple(map(int, found.groups())) for found in map(re.compile(r"torch>=(\d+)\.(\d+)").match, wanted) if found
+    ]
+    assert min(oldest) >= (2, 6)

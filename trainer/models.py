@@ -33,6 +33,12 @@ PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "t
 """Folders of a FLUX model that are used. The repositories hold the same weights once more, in one file of 24 GB; the
 scheduler is :mod:`trainer.sampling`."""
 
+REVISIONS: Mapping[str, str] = {
+    "black-forest-labs/FLUX.1-Fill-dev": "358293da0354175698b67ec8299acf928313a78a",
+    "black-forest-labs/FLUX.1-dev": "3de623fc3c33e44ffbe2bad470d0f45bccf2eb21",
+}
+"""Commits on the Hub, as several public projects state them beside these names."""
+
 _HUB = "https://huggingface.co"
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _DTYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -43,8 +49,8 @@ class ModelSettings(Settings):
 
     base: str = "black-forest-labs/FLUX.1-Fill-dev"
     """Repository on the Hub, or a folder with the same parts. FLUX.1-dev gives the paper's variant (Appendix B)."""
-    revision: str = "main"
-    """Commit or branch on the Hub."""
+    revision: str | None = None
+    """Commit or branch on the Hub; left out, the commit in :data:`REVISIONS`, or ``main`` for any other model."""
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """What the weights are held and computed in."""
     quantize: Literal["none", "int8", "nf4"] = "none"
@@ -72,7 +78,7 @@ def find_model(settings: ModelSettings) -> Path:
         )
     patterns = ["model_index.json", *(f"{part}/*" for part in PARTS)]
     try:
-        return _checked(Path(snapshot_download(settings.base, revision=settings.revision, allow_patterns=patterns)))
+        return _checked(Path(snapshot_download(settings.base, revision=_revision(settings), allow_patterns=patterns)))
     except GatedRepoError as error:
         raise _missing(settings, "the Hub refused", error) from error
     except LocalEntryNotFoundError as error:
@@ -152,10 +158,14 @@ def _checked(folder: Path) -> Path:
     return folder
 
 
+def _revision(settings: ModelSettings) -> str:
+    return settings.revision or REVISIONS.get(settings.base, "main")
+
+
 def _missing(settings: ModelSettings, why: str, error: Exception) -> MissingWeightsError:
     cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return MissingWeightsError(
-        f"no weights of {settings.base} at {settings.revision}: {why} ({cause[:200]}); expected {', '.join(PARTS)}; "
+        f"no weights of {settings.base} at {_revision(settings)}: {why} ({cause[:200]}); expected {', '.join(PARTS)}; "
         f"accept the licence at {_HUB}/{settings.base} and log in with `hf auth login`, or name a folder that holds "
         "them in model.base, or with --base where a command has it"
     )

@@ -19,7 +19,8 @@ import ray.data
 
 from graph200k.errors import PlanError
 from pipelines.annotate.plan import Stage
-from pipelines.annotate.stage import StageConfig, StageWorker, unit_table
+from pipelines.annotate.stage import StageWorker, unit_table
+from pipelines.annotate.unit import StageConfig
 
 logger = logging.getLogger(__name__)
 

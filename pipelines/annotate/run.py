@@ -33,7 +33,7 @@ from pipelines.annotate.plan import (
     shard_work,
     units,
 )
-from pipelines.annotate.stage import StageConfig
+from pipelines.annotate.unit import StageConfig
 
 logger = logging.getLogger(__name__)
 

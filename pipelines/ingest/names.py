@@ -77,7 +77,7 @@ def parse_annotation(name: str) -> MemberId:
     if not rest and first != node and len(entry.roles) == 1:
         rest = list(entry.roles)  # an alias says which role it means
     role = rest[0] if rest else ""
-    if len(rest) > 1 or role not in entry.roles:
+    if len(rest) > 1 or role not in (*entry.roles, *entry.raw_roles):
         roles = " or ".join(f"{name}.{known}" if not rest else known for known in entry.roles if known) or "no role"
         raise RefusedError("unknown_name", f"{name!r} names no image of {node}; expected {roles}")
     return node, variant, role

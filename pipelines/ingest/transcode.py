@@ -97,13 +97,14 @@ def _encode(image: RawImage, entry: NodeType, limits: Limits) -> tuple[np.ndarra
     """Return pixels and stored bytes; bytes that are already what we would store are kept as they are."""
     if isinstance(image.data, np.ndarray):
         return image.data, encode_image(image.data, entry.codec)
+    codec, bits = entry.codec_of(image.role), entry.bits_of(image.role)
     if is_map(entry):
-        pixels = read_map(image.data, channels=entry.channels, limits=limits)
+        pixels = read_map(image.data, channels=entry.channels, bits=bits, limits=limits)
     else:
         pixels = read_photograph(image.data, limits=limits)
-    if is_encoded_as(image.data, entry.codec, entry.channels):
+    if is_encoded_as(image.data, codec, entry.channels, bits):
         return pixels, image.data
-    return pixels, encode_image(pixels, entry.codec)
+    return pixels, encode_image(pixels, codec)
 
 
 def _info(record: RawRecord, key: str) -> RecordInfo:

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from annotators.base import AnnotateFunction
-from annotators.edges_hed import CONVERTED_NAME, Hed, convert_weights, hed_state_dict
+from annotators.edges_hed import CONVERTED_NAME, Hed, convert_weights, hed_state_dict, load_detector, soft_edges
+from annotators.threads import one_thread
+from annotators.tiny.controlnet_aux import save_hed
 from annotators.weights import load_path
 from graph200k.errors import MissingWeightsError
 
@@ -132,3 +134,14 @@ def test_converted_file_of_the_real_weights_is_complete(weights_folder: Path) ->
     assert (
         sum(tensor.numel() for tensor in weights.values()) == 14_716_168
     )  # VGG16's convolutions, five projections, mean
+
+
+def test_edges_are_those_of_the_library_whose_detector_takes_one_picture_at_a_time(tmp_path: Path) -> None:
+    detector = load_detector(save_hed(tmp_path / "hed"))
+    images = list(np.random.default_rng(0).integers(0, 256, (2, 64, 128, 3), dtype=np.uint8))
+    for image, edges in zip(images, soft_edges(images, detector, short_side=64), strict=True):
+        by_library = detector(image, detect_resolution=64, image_resolution=64, output_type="np")[..., 0]
+        assert np.abs(edges.astype(int) - by_library).max() <= 1
+    (alone,) = soft_edges(images[:1], detector, short_side=64)
+    with one_thread():
+        assert (alone == detector(images[0], detect_resolution=64, image_resolution=64, output_type="np")[..., 0]).all()

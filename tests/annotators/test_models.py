@@ -49,6 +49,11 @@ def test_only_weights_that_run_no_code_are_fetched(name: str) -> None:
         assert pattern == "tokenizer/*" or pattern.endswith((".safetensors", ".pth", ".pt", ".onnx"))
 
 
+def test_models_of_one_repository_are_of_one_commit() -> None:
+    revisions = {(model.id, model.revision) for model in MODELS.values()}
+    assert len(revisions) == len({model.id for model in MODELS.values()})
+
+
 def test_a_commit_is_pinned_and_a_branch_is_not() -> None:
     fields = {"name": "x", "id": "a/b", "licence": "MIT", "gated": False, "size_gb": 1.0, "files": ("*.json",)}
     assert ModelId(revision="0123456789abcdef" * 2 + "01234567", **fields).pinned
@@ -97,10 +102,8 @@ def test_an_unknown_model_is_answered_with_the_closest_name(tmp_path: Path) -> N
 def test_a_models_files_are_found_in_the_cache_and_others_of_its_repository_are_not(empty_cache: Path) -> None:
     assert find_model("mlsd") is None
     repository = empty_cache / "models--lllyasviel--Annotators"
-    snapshot = repository / "snapshots" / ("0" * 40)
+    snapshot = repository / "snapshots" / MODELS["mlsd"].revision
     snapshot.mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("0" * 40)
     (snapshot / "mlsd_large_512_fp32.pth").write_bytes(b"weights")
     assert find_model("mlsd") == snapshot
     assert find_model("openpose") is None

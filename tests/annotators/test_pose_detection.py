@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from annotators.pose_detection import SIZE, Detection, decode, make_anchors, merge, overlap
+from annotators.pose_detection import SIZE, Detection, decode, make_anchors, merge, overlaps
 
 
 def found(score: float, left: float, top: float, side: float = 0.2) -> Detection:
@@ -46,11 +46,11 @@ def test_an_offset_of_the_whole_picture_is_one() -> None:
     ids=str,
 )
 def test_overlap(other: tuple[int, ...], expected: float) -> None:
-    assert overlap(np.array([0, 0, 2, 2]), np.array(other)) == expected
+    assert overlaps(np.array([0, 0, 2, 2]), np.array([other])).tolist() == [expected]
 
 
 def test_boxes_without_area_do_not_overlap() -> None:
-    assert overlap(np.array([1, 1, 0, 0]), np.array([1, 1, 0, 0])) == 0.0
+    assert overlaps(np.array([1, 1, 0, 0]), np.array([[1, 1, 0, 0]])).tolist() == [0.0]
 
 
 def test_overlapping_detections_become_their_mean_by_score() -> None:

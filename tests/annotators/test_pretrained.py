@@ -75,7 +75,7 @@ HALF: dict[str, dict[str, Any]] = {
 }
 """Those that run in half precision on a GPU, and parameters with which a CPU can too."""
 
-BATCHED = ("depth", "segmentation", "normal")
+BATCHED = ("depth", "segmentation", "normal", "hed_network", "mlsd_network")
 """Those that take several records at once on a GPU."""
 
 Load = Callable[[str], AnnotateFunction]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from annotators.grounding import QUESTION, Grounding
 from annotators.models import local_model
 from annotators.tiny.depth import save_depth_model
 from annotators.tiny.qwen_vl import BOXES_ANSWER, CAPTION_ANSWER, save_qwen_vl
-from annotators.vision_language import Ask, ask_twice, load_vision_language_model
+from annotators.vision_language import Answer, Ask, ask_twice, load_vision_language_model
 from graph200k.errors import AnswerError, MissingWeightsError
 
 KINDS = ("qwen2_vl", "qwen2_5_vl")
@@ -41,8 +42,14 @@ def doubtful(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_qwen_vl(folder, boxes=(REFUSAL, BOXES_ANSWER), caption=(REFUSAL,))
 
 
-def load(folder: Path, *, max_pixels: int = 200_704, max_tokens: int = 200) -> Ask:
+def load_ask(folder: Path, *, max_pixels: int = 200_704, max_tokens: int = 200) -> Ask:
     return load_vision_language_model("qwen_vl", folder, max_pixels=max_pixels, max_tokens=max_tokens)
+
+
+def load(folder: Path, **sizes: int) -> Callable[[np.ndarray, str, np.random.Generator | None], Answer]:
+    """Return a function that asks about one image."""
+    ask = load_ask(folder, **sizes)
+    return lambda image, question, rng: ask([image], question, None if rng is None else [rng])[0]
 
 
 def ground(folder: Path, image: np.ndarray = IMAGE, seed: int = 0, **parameters: float) -> list[Annotation | Fact]:
@@ -133,6 +140,37 @@ def test_two_answers_that_cannot_be_read_are_an_error_with_the_text(doubtful: Pa
         annotate(RecordView({"target": IMAGE}), np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_of_images_of_any_size_is_asked_as_one_by_one(
+    doubtful: Path, folders: dict[str, Path], kind: str
+) -> None:
+    images = [IMAGE, np.ascontiguousarray(IMAGE[:64, :64]), IMAGE.repeat(3, axis=0), IMAGE]
+    for folder, random in ((folders[kind], False), (doubtful, True)):
+        ask = load_ask(folder)
+        rngs = [np.random.default_rng(seed) for seed in range(len(images))]
+        alone = [
+            ask([image], QUESTION, [np.random.default_rng(seed)] if random else None)[0]
+            for seed, image in enumerate(images)
+        ]
+        for one, other in zip(ask(images, QUESTION, rngs if random else None), alone, strict=True):
+            assert (one.text, one.frame) == (other.text, other.frame)
+            np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-3)
+
+
+def test_one_answer_of_a_batch_that_cannot_be_read_takes_no_other_with_it(doubtful: Path) -> None:
+    annotate = Grounding(local=local_model("qwen_vl", doubtful)).load(Path("unused"))
+    views = [RecordView({"target": IMAGE})] * 8
+    made = annotate.run(views, list(map(np.random.default_rng, range(8))))
+    assert {isinstance(one, AnswerError) for one in made} == {True, False}
+    for seed, one in enumerate(made):
+        if isinstance(one, AnswerError):
+            with pytest.raises(AnswerError, match="two answers"):
+                annotate(views[seed], np.random.default_rng(seed))
+        else:
+            (_, fact), (_, alone) = one, annotate(views[seed], np.random.default_rng(seed))
+            assert [box.box for box in fact.value] == [box.box for box in alone.value]
+
+
 def test_a_caption_is_marked_as_machine_made(folders: dict[str, Path]) -> None:
     annotate = MachineCaption(local=local_model("qwen_vl", folders["qwen2_vl"])).load(Path("unused"))
     (fact,) = annotate(RecordView({"target": IMAGE}), np.random.default_rng(0))
@@ -141,7 +179,9 @@ def test_a_caption_is_marked_as_machine_made(folders: dict[str, Path]) -> None:
 
 def test_half_precision_gives_the_same_answer(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("annotators.vision_language._placement", lambda: (torch.device("cpu"), torch.bfloat16))
-    caption, _ = ask_twice(load(folders["qwen2_5_vl"]), IMAGE, "?", parse_caption, np.random.default_rng(0))
+    ((caption, _),) = ask_twice(
+        load_ask(folders["qwen2_5_vl"]), [IMAGE], "?", parse_caption, [np.random.default_rng(0)]
+    )
     assert caption == Caption("a cup", "A cup with a handle.")
 
 

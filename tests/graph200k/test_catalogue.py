@@ -21,7 +21,7 @@ LOSSLESS = {"canny", "mlsd", "segmentation", "openpose", "sam2_mask", "bbox", "m
 def members_of(entry: NodeType) -> list[tuple[str, int | None, str]]:
     """Return node, variant and role of members that a record can have of a node type."""
     variants = VARIANTS if entry.has_variants else (None,)
-    return [(entry.name, variant, role) for variant in variants for role in entry.roles]
+    return [(entry.name, variant, role) for variant in variants for role in (*entry.roles, *entry.raw_roles)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -43,6 +43,14 @@ def test_roles_are_names_of_file_name_parts(name: str) -> None:
     roles = GRAPH200K[name].roles
     assert len(set(roles)) == len(roles) >= 1
     assert roles == ("",) or all(re.fullmatch(r"[a-z]+", role) for role in roles)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_raw_images_have_one_channel_and_a_role_of_their_own(name: str) -> None:
+    entry = GRAPH200K[name]
+    assert not set(entry.raw_roles) & set(entry.roles)
+    assert all(re.fullmatch(r"[a-z]+", role) for role in entry.raw_roles)
+    assert not entry.raw_roles or (entry.channels == 1 and entry.storage is Storage.STORED)
 
 
 @pytest.mark.parametrize("name", NAMES)

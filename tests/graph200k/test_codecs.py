@@ -67,6 +67,21 @@ def test_colours_come_back_from_png_as_they_were(image: np.ndarray) -> None:
     assert np.array_equal(decode_image(encode_image(image, Codec.PNG), channels=3), image)
 
 
+def test_a_raw_map_comes_back_in_all_its_16_bits_and_nothing_else_does() -> None:
+    raw = np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)
+    data = encode_image(raw, Codec.PNG)
+    assert np.array_equal(decode_image(data, channels=1, bits=16), raw)
+    assert np.array_equal(read_map(data, channels=1, bits=16), raw)
+    assert is_encoded_as(data, Codec.PNG, 1, bits=16)
+    assert not is_encoded_as(data, Codec.PNG, 1)
+    for other in (encode_image(raw.astype(np.uint8), Codec.PNG), encode_image(draw_scene(0), Codec.JPEG)):
+        with pytest.raises(ImageDecodeError, match="expected a greyscale PNG of 16 bits"):
+            decode_image(other, channels=1, bits=16)
+        assert not is_encoded_as(other, Codec.PNG, 1, bits=16)
+    with pytest.raises(ValueError, match="uint16"):
+        encode_image(raw, Codec.JPEG)
+
+
 def test_a_photograph_comes_back_from_jpeg_nearly_as_it_was() -> None:
     scene = draw_scene(1)
     difference = decode_image(encode_image(scene, Codec.JPEG), channels=3).astype(int) - scene

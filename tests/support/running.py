@@ -14,7 +14,8 @@ from graph200k.session import write_session
 from pipelines.annotate.engine import Cluster, Pool
 from pipelines.annotate.plan import Request
 from pipelines.annotate.run import Progress, annotate, make_plan
-from pipelines.annotate.stage import StageConfig, StageWorker, unit_table
+from pipelines.annotate.stage import StageWorker, unit_table
+from pipelines.annotate.unit import StageConfig
 
 EVERYTHING_MISSING = Request()
 

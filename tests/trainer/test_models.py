@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import FluxTransformer2DModel
+from huggingface_hub.errors import GatedRepoError
 
 from graph200k.errors import MissingWeightsError, PlanError
 from trainer.dev_variant import CleanTokenFlux
-from trainer.models import ModelSettings, find_model, load_text, load_transformer, load_vae
+from trainer.models import REVISIONS, ModelSettings, find_model, load_text, load_transformer, load_vae
 
 
 def test_every_part_is_loaded_from_a_folder_in_the_dtype_asked_for_and_frozen(tiny_fill: Path) -> None:
@@ -54,6 +55,30 @@ def test_without_access_the_error_names_the_licence_page_and_the_option() -> Non
     assert "https://huggingface.co/black-forest-labs/FLUX.1-Fill-dev" in message
     assert "model.base" in message
     assert "not in the Hub's cache" in message
+
+
+def test_a_gated_model_without_login_names_the_licence_page_the_commit_and_the_option(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> str:
+        error = GatedRepoError.__new__(GatedRepoError)  # without the answer that it belongs to
+        Exception.__init__(error, "401 Client Error.")
+        raise error
+
+    monkeypatch.setattr("trainer.models.snapshot_download", refuse)
+    commit = REVISIONS["black-forest-labs/FLUX.1-Fill-dev"]
+    with pytest.raises(MissingWeightsError, match=rf"{commit}: the Hub refused.*licence at \S+/FLUX.1-Fill-dev and "):
+        find_model(ModelSettings())
+
+
+@pytest.mark.parametrize(
+    ("settings", "revision"),
+    [({"base": "black-forest-labs/FLUX.1-dev"}, REVISIONS["black-forest-labs/FLUX.1-dev"]),
+     ({"base": "somebody/tuned"}, "main"), ({"revision": "v2"}, "v2")],
+)  # fmt: skip
+def test_the_commit_is_pinned_where_one_is_known_and_can_be_chosen(settings: dict[str, str], revision: str) -> None:
+    with pytest.raises(MissingWeightsError, match=f"at {revision}: not in the Hub's cache"):
+        find_model(ModelSettings(**settings))
 
 
 def test_a_quantisation_without_its_library_names_it(tiny_fill: Path) -> None:

@@ -117,7 +117,7 @@ def test_a_missing_folder_and_an_unknown_model_are_told_before_anything_starts(t
 
 
 def test_where_a_model_lies_is_no_parameter(tmp_path: Path) -> None:
-    with pytest.raises(PlanError, match="no parameter local; it has none"):
+    with pytest.raises(PlanError, match="no parameter local; it has raw"):
         chosen(tmp_path, "depth", annotators={"depth": {"local": "x"}})
 
 
