@@ -233,7 +233,9 @@ def _load_pipeline(kind: str, name: str, folder: Path, running: Running) -> Any:
                 settle_pipeline(pipeline, Running(offload=running.offload), "")
             else:
                 options = loading_options(running)
-                pipeline = cls.from_pretrained(folder, **options, **_shared_parts(folder, running))
+                pipeline = cls.from_pretrained(
+                    folder, use_safetensors=True, **options, **_shared_parts(folder, running)
+                )
                 settle_pipeline(pipeline, running, "transformer")
         found[key] = pipeline
     return found[key]

@@ -114,7 +114,7 @@ def settle_pipeline(pipeline: DiffusionPipeline, running: Running, network: str)
 def loading_options(running: Running) -> dict[str, Any]:
     """Return what ``from_pretrained`` of a pipeline takes to load it that way."""
     _, dtype = generator_placement()
-    options: dict[str, Any] = {"dtype": dtype, "use_safetensors": True}
+    options: dict[str, Any] = {"dtype": dtype}
     if running.quantised:
         from diffusers import PipelineQuantizationConfig
 

@@ -68,10 +68,10 @@ def load_nsfw_filter(name: str, folder: Path) -> Callable[[np.ndarray], float]:
 def load_clip(name: str, folder: Path) -> Callable[[np.ndarray, str], float]:
     """Return a function from a picture and a text to the cosine of their embeddings in CLIP, -1 to 1."""
     with loading(name, folder):
-        from transformers import CLIPModel, CLIPProcessor
+        from transformers import AutoProcessor, CLIPModel
 
         device, _ = placement()
-        processor = CLIPProcessor.from_pretrained(folder)
+        processor = AutoProcessor.from_pretrained(folder)
         model, info = CLIPModel.from_pretrained(folder, use_safetensors=True, output_loading_info=True)
     check_complete(name, folder, info)
     model.to(device).eval()
