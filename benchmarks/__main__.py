@@ -1,4 +1,4 @@
-"""Run every benchmark but the longest, or those named, and write ``benchmarks/results.json`` and ``benchmarks/results.md``.
+"""Run every benchmark but the longest, or those named; write ``benchmarks/results.json`` and ``benchmarks/results.md``.
 
 Run ``make bench``, or ``python -m benchmarks dataset_open cli_start`` for some of them.
 """
