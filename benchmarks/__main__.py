@@ -1,4 +1,4 @@
-"""Run every benchmark (or those named) and write ``benchmarks/results.json`` and ``benchmarks/results.md``.
+"""Run every benchmark but the longest, or those named; write ``benchmarks/results.json`` and ``benchmarks/results.md``.
 
 Run ``make bench``, or ``python -m benchmarks dataset_open cli_start`` for some of them.
 """
@@ -18,15 +18,16 @@ RESULTS = HERE / "results.json"
 
 
 def main(names: list[str]) -> None:
-    """Run the named benchmarks, all by default; rows of those not run are kept."""
+    """Run the named benchmarks; by default all but those to be run ``BY_NAME_ONLY``. Rows of those not run are kept."""
     known = sorted(module.name for module in pkgutil.iter_modules([str(HERE)]))
     modules = {name: importlib.import_module(f"benchmarks.{name}") for name in known if name != "__main__"}
     runnable = {name: module for name, module in modules.items() if hasattr(module, "run")}
     if unknown := set(names) - set(runnable):
         sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(runnable)}")
-    earlier = json.loads(RESULTS.read_text()) if names and RESULTS.exists() else []
-    rows = [found for found in earlier if found["name"].split(":")[0] not in (names or runnable)]
-    for name in names or runnable:
+    chosen = names or [name for name, module in runnable.items() if not hasattr(module, "BY_NAME_ONLY")]
+    earlier = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    rows = [found for found in earlier if (name := found["name"].split(":")[0]) in runnable and name not in chosen]
+    for name in chosen:
         print(f"== {name}", flush=True)
         for found in runnable[name].run():
             rows.append(found | {"name": f"{name}: {found['name'].removeprefix(f'{name}: ')}"})
