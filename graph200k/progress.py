@@ -44,7 +44,7 @@ class Bar:
         shown = f"[red]{failed} failed[/red]" if failed else ""
         self._progress.update(self._task, completed=done, total=total, speed=speed, failed=shown)
         if time.monotonic() - self._said > _QUIET_INTERVAL_S:
-            self._say(f"{done} of {total} {speed}, {failed} failed")
+            self._say(", ".join(filter(None, (f"{done} of {total}", speed, f"{failed} failed"))))
 
     def _say(self, text: str) -> None:
         self._said = time.monotonic()

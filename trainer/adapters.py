@@ -13,7 +13,7 @@ import torch
 from diffusers import FluxPipeline, FluxTransformer2DModel
 from safetensors import SafetensorError
 
-from graph200k.errors import MissingWeightsError, SourceError
+from graph200k.errors import MissingWeightsError, PlanError, SourceError
 from trainer.lora import WEIGHTS_NAME
 
 PREFIX = "transformer."
@@ -49,6 +49,11 @@ class Adapter:
 def parse_adapter(text: str) -> Adapter:
     """Return the LoRA named on the command line: a file or folder, and ``:WEIGHT`` behind it where it is not 1.
 
+    Raises
+    ------
+    PlanError
+        If what stands behind the colon is no number, and no part of a name either.
+
     Examples
     --------
     >>> parse_adapter("runs/a:0.8").weight, parse_adapter("runs/a").weight
@@ -57,8 +62,12 @@ def parse_adapter(text: str) -> Adapter:
     path, colon, weight = text.rpartition(":")
     try:
         return Adapter(Path(path), float(weight)) if colon else Adapter(Path(text))
-    except ValueError:  # a colon in a name
-        return Adapter(Path(text))
+    except ValueError:
+        if Path(path).exists() and not Path(text).exists():
+            raise PlanError(
+                f"{text}: {weight!r} is no weight; expected LORA or LORA:NUMBER, such as {path}:0.8"
+            ) from None
+        return Adapter(Path(text))  # a colon in a name
 
 
 @dataclass(frozen=True, slots=True)

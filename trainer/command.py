@@ -8,7 +8,9 @@ from pathlib import Path
 from statistics import fmean
 
 from graph200k.errors import PlanError
-from trainer.checkpoint import list_checkpoints
+from graph200k.manifest import read_manifest
+from graph200k.storage import Folder
+from trainer.checkpoint import find_checkpoint, list_checkpoints
 from trainer.config import read_config
 from trainer.loop import TrainOptions
 from trainer.reporting import PICTURES, read_metrics
@@ -44,9 +46,9 @@ class RunSummary:
     steps: int
     skipped: int
     loss_first: float
-    """Mean of the first 20 steps."""
+    """Mean of the first 20 steps, of fewer in a run of less than 40."""
     loss_last: float
-    """Mean of the last 20 steps."""
+    """Mean of as many last ones."""
     validation_first: float | None
     validation_last: float | None
     lora: str
@@ -66,13 +68,19 @@ def make_options(request: RunRequest) -> TrainOptions:
     ------
     PlanError
         If neither a config nor a run to resume is named, or there is no such run.
+    DatasetError
+        If a dataset is not there.
     """
     out = _run_folder(request)
+    if request.resume is not None:
+        find_checkpoint(out, request.resume)
     source = request.config or (out / CONFIG if request.resume is not None else None)
     if source is None:
         raise PlanError("nothing to train; name settings (--config configs/tiny.yaml) or a run (--resume latest)")
     config = read_config(source, {"loop": {"steps": request.steps}})
     config = config.with_data(request.data, request.default_data)
+    for share in config.data.datasets:  # before anything is written: what cannot be read leaves no run behind
+        read_manifest(Folder(share.data))
     out.mkdir(parents=True, exist_ok=True)
     if request.resume is not None or not list_checkpoints(out):
         (out / CONFIG).write_text(json.dumps(config.model_dump(mode="json"), indent=1) + "\n")
@@ -85,14 +93,15 @@ def summarise_run(out: Path) -> RunSummary:
     steps = [line for line in lines if "loss" in line]
     losses = [line["loss"] for line in steps]
     validations = [line[LOSS] for line in lines if LOSS in line]
+    window = max(1, min(_WINDOW, len(losses) // 2))
     checkpoint = list_checkpoints(out)[-1]
     pictures = sorted((out / PICTURES).glob("step-*"))
     return RunSummary(
         out=str(out),
         steps=int(steps[-1]["step"]),
         skipped=int(steps[-1]["skipped"]),
-        loss_first=fmean(losses[:_WINDOW]),
-        loss_last=fmean(losses[-_WINDOW:]),
+        loss_first=fmean(losses[:window]),
+        loss_last=fmean(losses[-window:]),
         validation_first=validations[0] if validations else None,
         validation_last=validations[-1] if validations else None,
         lora=str(checkpoint),

@@ -13,7 +13,7 @@ from graph200k.cli.app import Data, app, data_folder
 @app.command("sample-tasks")
 def sample_tasks(
     data: Data = None,
-    count: Annotated[int, typer.Option("-n", help="Samples to draw.", min=1)] = 8,
+    count: Annotated[int | None, typer.Option("-n", help="Samples to draw [8].", min=1)] = None,
     max_context: Annotated[
         int | None, typer.Option(help="Most in-context examples [2, or the config's].", min=0, max=8)
     ] = None,
@@ -25,7 +25,9 @@ def sample_tasks(
     replay: Annotated[str | None, typer.Option(help="SEED:INDEX of one sample, to see it again.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for one PNG a sample.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file: datasets of a mix, weights, settings.")] = None,
-    area: Annotated[int | None, typer.Option(help="Side of a square cell; others have its area [384].", min=64)] = None,
+    area: Annotated[
+        int | None, typer.Option(help="Side of a square cell; others have its area [384].", min=64, max=2048)
+    ] = None,
 ) -> None:
     """Draw in-context tasks: grids with a cell to fill in. One JSON object a line; with --out, a picture each.
 
@@ -38,17 +40,22 @@ def sample_tasks(
     from sampler.config import MixConfig, context_probabilities, read_mix, with_overrides
     from sampler.task_sampler import read_replay
 
+    first = 0
     if replay is not None:
+        if seed is not None or count is not None:
+            raise typer.BadParameter("--replay says seed and index; leave out --seed and -n")
         seed, first, count = *read_replay(replay), 1
     mix = read_mix(config) if config else MixConfig()
+    if data is not None and mix.datasets:
+        raise typer.BadParameter(f"{config} names datasets; leave out --data, or take them out of the file")
     contexts = None if max_context is None else context_probabilities(max_context)
     settings = {"seed": seed, "contexts": contexts, "area_px": area and area**2}
     options = SampleOptions(
         mix=mix.model_copy(update={"sampler": with_overrides(mix.sampler, settings)}),
         data=data_folder(data),
         only=tuple(task) if task else None,
-        first=first if replay is not None else 0,
-        count=count,
+        first=first,
+        count=count or 8,
         out=out,
     )
     show_json_lines(sample.to_json() for sample in draw(options))

@@ -120,9 +120,9 @@ class Progress:
 
     @property
     def images_per_s(self) -> float | None:
-        """Return records a second between the first and the last finished unit, None for fewer than two units."""
-        elapsed = self.last - self.first
-        return (self.done - self.first_done) / elapsed if elapsed > 0 else None
+        """Return records a second after the first finished unit; None while that one is most of what was done."""
+        elapsed, later = self.last - self.first, self.done - self.first_done
+        return later / elapsed if elapsed > 0 and later > self.first_done else None
 
 
 def make_plan(

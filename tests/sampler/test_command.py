@@ -99,6 +99,7 @@ def test_a_misspelt_task_is_one_line_with_the_closest(run: Any, data: str) -> No
         (["--area", "63"], "64"),
         (["--config", "none.toml"], "no such file"),
         (["-n", "0"], "0"),
+        (["--replay", "0:3", "--seed", "1"], "leave out --seed"),
     ],
 )
 def test_wrong_options_are_refused_with_a_hint(run: Any, data: str, words: list[str], hint: str) -> None:
@@ -110,6 +111,13 @@ def test_wrong_options_are_refused_with_a_hint(run: Any, data: str, words: list[
 def test_a_folder_without_a_dataset_says_how_to_make_one(run: Any, tmp_path: Path) -> None:
     code, _, err = run("--data", str(tmp_path))
     assert code == 1 and "graph200k ingest" in err
+
+
+def test_a_dataset_beside_those_of_a_mix_is_refused(run: Any, data: str, tmp_path: Path) -> None:
+    config = tmp_path / "mix.toml"
+    config.write_text(f'[[datasets]]\ndata = "{data}"\n')
+    code, out, err = run("--config", str(config), "--data", data)
+    assert code == 2 and out == "" and "leave out --data" in err
 
 
 def test_a_mix_draws_from_datasets_of_different_node_types(

@@ -9,8 +9,8 @@ import torch
 from diffusers import FluxTransformer2DModel
 from safetensors.torch import load_file, save_file
 
-from graph200k.errors import MissingWeightsError, SourceError
-from trainer.adapters import Adapter, fuse_adapters, load_adapters, without_adapters
+from graph200k.errors import MissingWeightsError, PlanError, SourceError
+from trainer.adapters import Adapter, fuse_adapters, load_adapters, parse_adapter, without_adapters
 from trainer.lora import LoraSettings, add_lora, lora_parameters, read_lora, save_lora
 
 Inputs = Callable[..., dict[str, torch.Tensor]]
@@ -146,3 +146,8 @@ def test_a_saved_lora_of_other_ranks_is_refused(transformer: FluxTransformer2DMo
     add_lora(transformer, LoraSettings(rank=16), torch.Generator().manual_seed(5))
     with pytest.raises(SourceError, match="60 of 60 weights differ"):
         read_lora(transformer, two[0])
+
+
+def test_a_weight_that_is_no_number_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="'x' is no weight"):
+        parse_adapter(f"{tmp_path}:x")

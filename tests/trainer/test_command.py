@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from graph200k.errors import PlanError
+from graph200k.errors import DatasetError, PlanError
+from graph200k.manifest import new_manifest, write_manifest
+from graph200k.storage import Folder
 from trainer.checkpoint import Progress, write_checkpoint
 from trainer.command import RunRequest, make_options, summarise_run
 from trainer.reporting import METRICS, keep_metrics, read_metrics
@@ -15,8 +17,10 @@ from trainer.reporting import METRICS, keep_metrics, read_metrics
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A config file, in a folder where runs/ will lie."""
+    """A config file, in a folder where runs/ will lie, beside three empty datasets."""
     monkeypatch.chdir(tmp_path)
+    for name in ("photos", "one", "two"):
+        write_manifest(Folder(str(tmp_path / name)), new_manifest(8))
     file = tmp_path / "short.yaml"
     file.write_text("loop: {steps: 5}")
     return file
@@ -64,3 +68,18 @@ def test_metrics_of_steps_that_are_done_again_are_dropped(tmp_path: Path) -> Non
     file.write_text('{"step": 1, "loss": 1}\n{"step": 2, "loss": 2}\n{"step": 3, "lo')
     keep_metrics(file, 1)
     assert read_metrics(tmp_path) == [{"step": 1, "loss": 1}]
+
+
+def test_a_run_that_cannot_start_leaves_nothing_behind(config: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    request = RunRequest(config=config, data=str(tmp_path / "none"), default_data="", out=out)
+    with pytest.raises(DatasetError, match="is not a dataset"):
+        make_options(request)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("resume", ["runs/nope", "latest"])
+def test_a_run_that_is_not_there_is_named_and_not_its_config(tmp_path: Path, resume: str) -> None:
+    request = RunRequest(default_data="", out=tmp_path / "nope", resume=resume)
+    with pytest.raises(PlanError, match=f"--resume {resume}"):
+        make_options(request)
