@@ -25,13 +25,15 @@ def main(names: list[str]) -> None:
     if unknown := set(names) - set(runnable):
         sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(runnable)}")
     chosen = names or [name for name, module in runnable.items() if not hasattr(module, "BY_NAME_ONLY")]
-    earlier = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
-    rows = [found for found in earlier if (name := found["name"].split(":")[0]) in runnable and name not in chosen]
+    rows = []
     for name in chosen:
         print(f"== {name}", flush=True)
         for found in runnable[name].run():
             rows.append(found | {"name": f"{name}: {found['name'].removeprefix(f'{name}: ')}"})
             print(_line(rows[-1]), flush=True)
+    kept = set(runnable) - set(chosen)
+    earlier = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    rows += [found for found in earlier if found["name"].split(":")[0] in kept]
     rows.sort(key=lambda found: found["name"])
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
     (HERE / "results.md").write_text(_markdown(rows))

@@ -37,13 +37,13 @@ def draw_curves(
     figure = Figure(figsize=(13, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     smooth = np.convolve(losses, np.full(_SMOOTHED, 1 / _SMOOTHED), "valid")
-    left.plot(np.arange(len(smooth)) + _SMOOTHED, smooth, color="0.8", label="training, all settings")
+    left.plot(np.arange(len(smooth)) + _SMOOTHED, smooth, color="0.8", label="training, at its noise levels")
     for name, points in curves.items():
         style = "--" if "withheld" in name else ":" if "sample" in name else "-"
         colour = next((f"C{contexts}" for contexts in (0, 1, 2) if f"C = {contexts}" in name), "black")
         left.plot(*zip(*points, strict=True), style, color=colour, label=name)
     left.set(xlabel="steps", ylabel="loss of masked cells", title="Held-out photographs", ylim=(0, None))
-    left.legend(fontsize=8)
+    left.legend(fontsize=7, ncols=2, loc="lower left")
     names = list(quality)
     bars = right.barh(names, list(quality.values()), color=["C0" if "C =" in name else "0.7" for name in names])
     right.bar_label(bars, fmt="%.1f", padding=3)
@@ -53,13 +53,14 @@ def draw_curves(
     figure.savefig(path, dpi=80)
 
 
-def draw_grids(examples: Sequence[tuple[str, Grid, np.ndarray, np.ndarray]], path: Path) -> None:
+def draw_grids(examples: Sequence[tuple[str, Grid, Sequence[np.ndarray]]], path: Path) -> None:
     """Draw completed grids into a PNG.
 
     Parameters
     ----------
     examples
-        Task, grid with its last cell generated, the true cell, and what was generated without examples.
+        Task; grid whose last cell was generated without an instruction; the true cell, the one generated with an
+        instruction and examples, and the one with neither.
     path
         Of the PNG.
     """
@@ -67,16 +68,20 @@ def draw_grids(examples: Sequence[tuple[str, Grid, np.ndarray, np.ndarray]], pat
 
     figure = Figure(figsize=(1.75 * len(examples), 4.4), layout="constrained")
     panels = figure.subplots(2, len(examples), height_ratios=(3, 1), squeeze=False)
-    for (upper, lower), (task, grid, truth, without) in zip(panels.T, examples, strict=True):
+    for (upper, lower), (task, grid, cells) in zip(panels.T, examples, strict=True):
         upper.imshow(_apart(grid), interpolation="nearest")
         upper.set_title(task, fontsize=9)
-        lower.imshow(_side_by_side([truth, without]), interpolation="nearest")
-        lower.set_xlabel("truth | no examples", fontsize=8)
+        lower.imshow(_side_by_side(cells), interpolation="nearest")
+        lower.set_xlabel("truth | + instruction | neither", fontsize=8)
         for panel in (upper, lower):
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set_visible(False)
-    panels[0, 0].set_ylabel("query · example · example", fontsize=8)
-    figure.suptitle("No instruction. The cell at the bottom right of each grid is generated.", fontsize=10)
+    panels[0, 0].set_ylabel("query  ·  two examples", fontsize=8)
+    figure.suptitle(
+        "Bottom right of each grid: generated from two examples, no instruction. "
+        "Below: the truth, with an instruction too, with neither.",
+        fontsize=10,
+    )
     figure.savefig(path, dpi=110)
 
 

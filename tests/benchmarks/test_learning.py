@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,15 @@ from benchmarks.toy_tasks import CELL_PX, TASKS, ToyStream, crop
 from trainer.latents import GridEncoder, LatentSettings
 
 RECIPE = Recipe(width=32, double_blocks=1, single_blocks=1, steps=30, batch=8, warmup=5)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """For operations this small, threads wait for each other longer than they work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
