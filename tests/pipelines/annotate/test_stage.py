@@ -22,7 +22,7 @@ from support.together import Together
 @pytest.fixture(autouse=True)
 def whole_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a unit of work be a shard, which a small run would cut into units of one record."""
-    monkeypatch.setattr(run, "_unit_size", lambda plan: 8)
+    monkeypatch.setattr(run, "_unit_size", lambda plan, pools: 8)
 
 
 def annotated(data: Path, **faults: object) -> tuple[list[int], dict[str, str]]:
