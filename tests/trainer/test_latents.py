@@ -73,7 +73,7 @@ def test_grey_hides_a_cell_as_the_fill_pipeline_does(
         mask, image * (1 - mask), 1, 16, 1, 32, 96, torch.float32, "cpu", seeded(3)[0]
     )
     assert torch.equal(ours.mask, packed_mask)
-    torch.testing.assert_close(ours.masked_latents, latents, rtol=0, atol=1e-6)
+    torch.testing.assert_close(ours.masked_latents, latents, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("fill", ["grey", "black"])
