@@ -19,6 +19,7 @@ from graph200k.storage import Folder
 from sampler.cells import Cell, load_row, variants
 from sampler.fit import fit_image
 from support.datasets import annotation_row, make_dataset
+from support.full_datasets import make_full_dataset
 from support.pictures import draw_scene
 
 KEY = "scene-0000"
@@ -178,3 +179,12 @@ def test_a_damaged_member_is_an_error_that_names_it(data: Path, tmp_path: Path) 
     with pytest.raises(DatasetError, match="canny of 'scene-0000' is damaged"):
         load_row(dataset, 0, [Cell(KEY, "canny")], SIZE, "crop")
     assert load_row(dataset, 0, [Cell(KEY, "target")], SIZE, "crop").any()
+
+
+def test_halves_are_cut_out_as_the_dataset_cuts_them(tmp_path: Path) -> None:
+    make_full_dataset(tmp_path, 3, sizes=((64, 64),))
+    dataset = Dataset(str(tmp_path))
+    key = str(dataset.keys[0])
+    for node in ("foreground", "background"):
+        shown = load_row(dataset, 0, [Cell(key, node)], (64, 64), "crop")
+        assert np.array_equal(shown, dataset.image(key, node))
