@@ -31,7 +31,7 @@ def test_where_there_is_no_terminal_a_phase_is_a_line() -> None:
 
 def test_a_long_phase_says_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("graph200k.progress._QUIET_INTERVAL_S", -1.0)
-    assert "4 of 4 12.5/s, 2 failed" in drawn(terminal=False)
+    assert "4 of 4, 12.5/s, 2 failed" in drawn(terminal=False)
 
 
 def test_stdout_stays_free_for_results(capsys: pytest.CaptureFixture[str]) -> None:
