@@ -47,7 +47,7 @@ def writing(where: str) -> Iterator[None]:
         if reason is None:
             raise
         raise OutputError(
-            f"cannot write {where}: {reason}; make room or choose another --data, then run again: "
+            f"cannot write {where}: {reason}; make room or choose another folder, then run again: "
             "what is finished is kept"
         ) from error
 

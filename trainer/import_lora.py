@@ -67,9 +67,9 @@ def import_lora(source: Path, folder: Path) -> Path:
     except FileNotFoundError:
         raise SourceError(f"{source}: no such file; expected a LoRA of the release, a .pth") from None
     except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
+        # torch's own words advise to load it all the same, which would run what is in it.
         raise UnsafeInputError(
-            f"{source} is no file of tensors alone ({reason}); expected a .pth of the release"
+            f"{source} is damaged, or no file of tensors alone; expected a .pth of the release, fetched whole"
         ) from error
     converted = convert_lora(state)
     ranks = {_module(key): len(value) for key, value in converted.items() if key.endswith(".lora_A.weight")}
