@@ -1,4 +1,6 @@
-"""The 32 online degradations of the target image, usable on their own (numpy, OpenCV, Pillow and SciPy only).
+"""The 32 online degradations of the target image, usable on their own.
+
+They need numpy, OpenCV, Pillow and SciPy; where stringzilla is installed, tone curves are faster.
 
 Examples
 --------

@@ -96,4 +96,4 @@ class LowLight(Degradation):
         return {"factor": float(rng.uniform(*self.factor))}
 
     def apply(self, image: np.ndarray, params: Params) -> np.ndarray:
-        return cv2.convertScaleAbs(image, alpha=params["factor"])
+        return curves.apply_to_channels(image, curves.LEVELS * params["factor"])

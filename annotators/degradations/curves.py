@@ -8,6 +8,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from annotators.degradations.lookup import look_up
+
 LEVELS = np.arange(256) / 255
 """The curve that changes nothing."""
 
@@ -30,7 +32,7 @@ def apply_to_channels(image: np.ndarray, curve: np.ndarray) -> np.ndarray:
     >>> apply_to_channels(np.full((1, 1, 3), 100, np.uint8), shift(0.1))[0, 0].tolist()
     [126, 126, 126]
     """
-    return cv2.LUT(image, np.rint(np.clip(curve, 0, 1) * 255).astype(np.uint8))
+    return look_up(image, np.rint(np.clip(curve, 0, 1) * 255).astype(np.uint8))
 
 
 def apply_to_value(image: np.ndarray, curve: np.ndarray) -> np.ndarray:
