@@ -17,13 +17,13 @@ import numpy as np
 from benchmarks.picture_sets import demo_photographs, square, write_pictures
 from benchmarks.rows import row
 from graph200k.catalogue import GRAPH200K, Codec
-from graph200k.codecs import SCALED_DECODE_MARGIN, decode_image, encode_image
+from graph200k.codecs import SCALED_DECODE_MARGIN, decode_picture, encode_image
 from graph200k.dataset import Dataset
 from graph200k.derive import MATTE, matte_node
 from graph200k.schema import find_task
 from sampler.cells import Cell, fit_member, load_row
 from sampler.columns import task_columns
-from sampler.fit import fit_image
+from sampler.fit import fit_picture
 from sampler.grid import SQUARE, cell_size
 
 TASKS = ("canny,target", "depth,target", "reference,canny,instant_style", "target,hed", "foreground,target")
@@ -56,7 +56,7 @@ def _row_speed(dataset: Dataset, side: int) -> list[dict[str, Any]]:
             load_row(dataset, number, cells, size, "crop")
             between = time.perf_counter()
             for data, member in members:
-                fit_member(data, member, dataset.catalogue[member.node], size, "crop")
+                np.asarray(fit_member(data, member, dataset.catalogue[member.node], size, "crop"))
             ours[item, turn], bare[item, turn] = between - started, time.perf_counter() - between
     # The fastest of the rounds: others are interrupted by what else runs on the machine.
     ours, bare = ours.min(axis=1), bare.min(axis=1)
@@ -106,8 +106,15 @@ def _half_decode_psnr(image: np.ndarray, margin: float) -> float:
     height, width = image.shape[:2]
     data = encode_image(image, Codec.JPEG)
     size = round(height / 2 / margin), round(width / 2 / margin)
-    full = fit_image(decode_image(data, channels=3), size, "stretch").astype(float)
-    half = fit_image(decode_image(data, channels=3, scale=2), size, "stretch", extent=(height / 2, width / 2))
+    full, half = (
+        np.asarray(
+            fit_picture(
+                decode_picture(data, channels=3, scale=scale), size, "stretch", extent=(height / scale, width / scale)
+            ),
+            float,
+        )
+        for scale in (1, 2)
+    )
     return float(10 * np.log10(255**2 / ((full - half) ** 2).mean()))
 
 
@@ -117,7 +124,7 @@ def _decode_times(image: np.ndarray) -> list[dict[str, Any]]:
     for _ in range(20):
         for scale, found in times.items():
             started = time.perf_counter()
-            fit_image(decode_image(data, channels=3, scale=scale), (384, 384), "crop")
+            fit_picture(decode_picture(data, channels=3, scale=scale), (384, 384), "crop")
             found.append(time.perf_counter() - started)
     gain = statistics.median(times[1]) / statistics.median(times[2])
     return [row("scaled decode of 1024² for 384² cells, speed with the resize over full decoding", gain, "×")]

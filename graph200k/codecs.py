@@ -111,9 +111,7 @@ def encode_image(image: np.ndarray, codec: Codec) -> bytes:
     return buffer.getvalue()
 
 
-def decode_image(
-    data: bytes, *, channels: int, bits: int = 8, scale: int = 1, limits: Limits = DEFAULT_LIMITS
-) -> np.ndarray:
+def decode_image(data: bytes, *, channels: int, bits: int = 8, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
     """Return a shard member as uint8, or uint16 for ``bits=16``: H×W for ``channels=1``, else H×W×3 RGB.
 
     Parameters
@@ -124,9 +122,6 @@ def decode_image(
         1 or 3.
     bits
         8, or 16 for a PNG of one channel that has as many.
-    scale
-        2, 4 or 8 decode a JPEG (whose sides are no shorter than that) at a half, a quarter or an eighth of its size,
-        sides rounded up, by a smaller inverse DCT; see :func:`decode_scale`. A PNG is always decoded in full.
     limits
         What it may cost.
 
@@ -135,18 +130,35 @@ def decode_image(
     ImageDecodeError
         If the bytes are not a whole JPEG or PNG within the limits, or not of 16 bits where they should be.
     """
+    if bits == 8:
+        return np.asarray(decode_picture(data, channels=channels, limits=limits))
     picture = _open(data, limits, formats=("JPEG", "PNG"))
-    if bits == 16:
-        if picture.mode != _RAW_MODE:
-            raise ImageDecodeError(f"{picture.format} of mode {picture.mode}; expected a greyscale PNG of 16 bits")
-        return np.asarray(_load(picture), np.uint16)
+    if picture.mode != _RAW_MODE:
+        raise ImageDecodeError(f"{picture.format} of mode {picture.mode}; expected a greyscale PNG of 16 bits")
+    return np.asarray(_load(picture), np.uint16)
+
+
+def decode_picture(data: bytes, *, channels: int, scale: int = 1, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
+    """Return a shard member as Pillow holds it, of mode ``L`` for ``channels=1``, else ``RGB``.
+
+    For who goes on with Pillow: an array costs a copy, and another one on the way back.
+
+    Parameters
+    ----------
+    data, channels, limits
+        As of :func:`decode_image`, and so is what is raised.
+    scale
+        2, 4 or 8 decode a JPEG (whose sides are no shorter than that) at a half, a quarter or an eighth of its size,
+        sides rounded up, by a smaller inverse DCT; see :func:`decode_scale`. A PNG is always decoded in full.
+    """
+    picture = _open(data, limits, formats=("JPEG", "PNG"))
     if scale > 1:
         with _pillow_errors(picture):
             # Pillow takes the smallest size that is no smaller than this on either side; PNG ignores it.
             picture.draft(None, (max(1, picture.width // scale), max(1, picture.height // scale)))
     mode = "L" if channels == 1 else "RGB"
     # convert() copies even what has the mode already, which takes a tenth of the time of decoding.
-    return np.asarray(_load(picture) if picture.mode == mode else _load(picture).convert(mode))
+    return _load(picture) if picture.mode == mode else _load(picture).convert(mode)
 
 
 def read_photograph(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:

@@ -62,31 +62,8 @@ def shown_size(extent: tuple[float, float], size: tuple[int, int], fit: Fit) -> 
     return extent[0] * ratio, extent[1] * ratio
 
 
-def fit_image(
-    image: np.ndarray,
-    size: tuple[int, int],
-    fit: Fit,
-    *,
-    pixels: Pixels = Pixels.TONES,
-    extent: tuple[float, float] | None = None,
-) -> np.ndarray:
-    """Return ``image`` resized to a cell, a new array of the same number of channels.
-
-    What is cut off depends on the aspect ratio alone: maps of a photograph are cut like the photograph.
-
-    Parameters
-    ----------
-    image
-        uint8, H×W×3 or H×W.
-    size
-        Height and width of the cell.
-    fit
-        ``crop``, ``pad`` or ``stretch``.
-    pixels
-        What the pixels mean, and so how they are averaged.
-    extent
-        Height and width of the part of ``image`` that counts, from the top left corner, all of it by default; the last
-        row and column of a JPEG decoded at half size may be half outside the picture.
+def fit_image(image: np.ndarray, size: tuple[int, int], fit: Fit, *, pixels: Pixels = Pixels.TONES) -> np.ndarray:
+    """Return an image as :func:`fit_picture` fits it to a cell; uint8, H×W×3 or H×W, a new array.
 
     Examples
     --------
@@ -94,11 +71,39 @@ def fit_image(
     >>> cell.shape, cell[:, 0, 0].tolist() == 10 * [0] + 30 * [7] + 10 * [0]
     ((50, 60, 3), True)
     """
-    extent = extent or (float(image.shape[0]), float(image.shape[1]))
-    if image.shape[:2] == size and extent[0] == size[0] and extent[1] == size[1]:
-        return image.copy()
+    return np.array(fit_picture(Image.fromarray(image), size, fit, pixels=pixels))
+
+
+def fit_picture(
+    picture: Image.Image,
+    size: tuple[int, int],
+    fit: Fit,
+    *,
+    pixels: Pixels = Pixels.TONES,
+    extent: tuple[float, float] | None = None,
+) -> Image.Image:
+    """Return a picture resized to a cell, or the same one if it has that size.
+
+    What is cut off depends on the aspect ratio alone: maps of a photograph are cut like the photograph.
+
+    Parameters
+    ----------
+    picture
+        Of mode ``RGB`` or ``L``.
+    size
+        Height and width of the cell.
+    fit
+        ``crop``, ``pad`` or ``stretch``.
+    pixels
+        What the pixels mean, and so how they are averaged.
+    extent
+        Height and width of the part of ``picture`` that counts, from the top left corner, all of it by default; the
+        last row and column of a JPEG decoded at half size may be half outside the picture.
+    """
+    extent = extent or (float(picture.height), float(picture.width))
+    if (picture.height, picture.width) == size and extent == (float(size[0]), float(size[1])):
+        return picture
     shown = shown_size(extent, size, fit)
-    picture = Image.fromarray(image)
     if fit == "pad":
         inner = max(1, round(shown[0])), max(1, round(shown[1]))
         return _padded(_resized(picture, inner, (0.0, 0.0, extent[1], extent[0]), pixels), size)
@@ -116,17 +121,17 @@ def _crop_box(
 
 def _resized(
     picture: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float], pixels: Pixels
-) -> np.ndarray:
+) -> Image.Image:
     reduction = max((box[2] - box[0]) / size[1], (box[3] - box[1]) / size[0])
     resized = picture.resize((size[1], size[0]), _filter(pixels, smaller=reduction > 1), box=box)
     if pixels is Pixels.LINES and reduction > 1:
         # A line one pixel wide keeps 1/reduction of its brightness: at 384² the edges of 1024² would be dark grey.
-        resized = resized.point([min(255, round(level * reduction)) for level in range(256)] * len(resized.getbands()))
-    return np.array(resized)
+        levels = np.minimum(255, np.rint(np.arange(256) * reduction)).astype(int).tolist()
+        return resized.point(levels * len(resized.getbands()))
+    return resized
 
 
-def _padded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    cell = np.full((*size, *image.shape[2:]), PAD_FILL, np.uint8)
-    top, left = (size[0] - image.shape[0]) // 2, (size[1] - image.shape[1]) // 2
-    cell[top : top + image.shape[0], left : left + image.shape[1]] = image
+def _padded(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    cell = Image.new(picture.mode, (size[1], size[0]), (PAD_FILL,) * len(picture.getbands()))
+    cell.paste(picture, ((size[1] - picture.width) // 2, (size[0] - picture.height) // 2))
     return cell

@@ -21,6 +21,7 @@ from graph200k.codecs import (
     SCALED_DECODE_MARGIN,
     Limits,
     decode_image,
+    decode_picture,
     decode_scale,
     encode_image,
     is_blank,
@@ -373,7 +374,7 @@ def test_reading_leaves_the_warning_filters_as_they_were() -> None:
 @pytest.mark.parametrize(("width", "height"), [(96, 64), (101, 67), (17, 8), (9, 15)])
 def test_a_scaled_decode_has_the_size_rounded_up(scale: int, width: int, height: int) -> None:
     data = encode_image(np.full((height, width, 3), 90, np.uint8), Codec.JPEG)
-    image = decode_image(data, channels=3, scale=scale)
+    image = np.asarray(decode_picture(data, channels=3, scale=scale))
     assert image.shape == (-(-height // scale), -(-width // scale), 3)
     assert (np.abs(image.astype(int) - 90) <= 1).all()
 
@@ -383,13 +384,15 @@ def test_a_scaled_decode_shows_the_same_picture() -> None:
     data = encode_image(scene, Codec.JPEG)
     for scale in (2, 4):
         averaged = np.asarray(Image.fromarray(scene).reduce(scale)).astype(int)
-        assert np.abs(decode_image(data, channels=3, scale=scale) - averaged).mean() < 1.5
+        assert np.abs(np.asarray(decode_picture(data, channels=3, scale=scale)) - averaged).mean() < 1.5
 
 
 def test_a_scaled_grey_decode_is_grey_and_a_png_is_decoded_in_full() -> None:
     grey = encode_image(np.full((64, 96), 90, np.uint8), Codec.JPEG)
-    assert decode_image(grey, channels=1, scale=2).shape == (32, 48)
-    assert np.array_equal(decode_image(encode_image(draw_scene(1), Codec.PNG), channels=3, scale=2), draw_scene(1))
+    picture = decode_picture(grey, channels=1, scale=2)
+    assert (picture.mode, picture.size) == ("L", (48, 32))
+    whole = decode_picture(encode_image(draw_scene(1), Codec.PNG), channels=3, scale=2)
+    assert np.array_equal(np.asarray(whole), draw_scene(1))
 
 
 @given(part=st.floats(0, 0.9))
@@ -397,7 +400,7 @@ def test_a_scaled_grey_decode_is_grey_and_a_png_is_decoded_in_full() -> None:
 def test_a_truncated_member_is_refused_when_scaled(part: float) -> None:
     data = encode_image(draw_scene(1), Codec.JPEG)
     with pytest.raises(ImageDecodeError):
-        decode_image(data[: int(len(data) * part)], channels=3, scale=2)
+        decode_picture(data[: int(len(data) * part)], channels=3, scale=2)
 
 
 @given(

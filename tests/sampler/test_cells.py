@@ -16,7 +16,7 @@ from graph200k.parts import write_part
 from graph200k.record import Member
 from graph200k.session import write_session
 from graph200k.storage import Folder
-from sampler.cells import Cell, load_row, variants
+from sampler.cells import Cell, load_row, variants, write_pixels
 from sampler.fit import fit_image
 from support.datasets import annotation_row, make_dataset
 from support.full_datasets import make_full_dataset
@@ -123,6 +123,18 @@ def test_no_cell_changes_another(dataset: Dataset) -> None:
     for number, cell in enumerate(cells):
         expected = replay(alone, cell.node, dict(cell.params or {}))
         assert np.array_equal(row[:, number * 64 : (number + 1) * 64], expected)
+
+
+@pytest.mark.parametrize("side", [33, 2100])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_pixels_are_written_where_they_belong_and_nowhere_else(side: int, mode: str) -> None:
+    rng = np.random.default_rng(0)
+    shape = (side, side) if mode == "L" else (side, side, 3)
+    picture = Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8))
+    whole = np.full((side, side + 7, 3), 99, np.uint8)
+    write_pixels(picture, whole[:, 3:-4])  # beyond 16 MB Pillow's memory is in pieces
+    assert np.array_equal(whole[:, 3:-4], np.asarray(picture.convert("RGB")))
+    assert (whole[:, :3] == 99).all() and (whole[:, -4:] == 99).all()
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from graph200k.catalogue import GRAPH200K, Codec, Pixels
-from sampler.fit import fit_image, shown_size
+from sampler.fit import fit_image, fit_picture, shown_size
 from support.pictures import draw_scene
 
 sides = st.integers(32, 200)
@@ -104,7 +104,8 @@ def test_photographs_are_averaged_and_not_sampled() -> None:
 def test_an_extent_leaves_out_what_lies_beyond() -> None:
     image = np.full((50, 51, 3), 80, np.uint8)
     image[:, 50] = 255
-    assert fit_image(image, (25, 25), "crop", pixels=Pixels.REGIONS, extent=(50.0, 50.0)).max() == 80
+    cell = fit_picture(Image.fromarray(image), (25, 25), "crop", pixels=Pixels.REGIONS, extent=(50.0, 50.0))
+    assert np.asarray(cell).max() == 80
 
 
 def test_another_fit_is_refused_with_those_there_are() -> None:
