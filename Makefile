@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 
 help:
 	@echo "make annotate [SHARD=photos/]  annotate your images, or demo photographs; DATA=$(DATA)"
-	@echo "make train                      train a tiny FLUX on DATA, on a CPU, in three minutes; OUT=$(OUT)"
+	@echo "make train                      train a tiny FLUX on DATA, on a CPU, in two minutes; OUT=$(OUT)"
 	@echo "make test | test-heavy | lint | bench | bench-learning | setup | weights | clean"
 
 setup: .venv/annotate.stamp

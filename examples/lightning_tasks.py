@@ -6,7 +6,7 @@ import lightning
 import torch
 
 from sampler.config import SamplerConfig
-from sampler.loader import Batch, StreamLoader
+from sampler.stream_loader import Batch, StreamLoader
 from sampler.streaming import TaskStream
 
 

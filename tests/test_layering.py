@@ -50,7 +50,7 @@ MAY_USE_INSIDE_FUNCTIONS = {
 MODULES_WITH_MORE = {"trainer/launch.py": {"ray"}}
 """Modules that may import more than their package does, inside functions."""
 
-TORCH_MODULES = {"sampler/loader.py"}
+TORCH_MODULES = {"sampler/batch.py", "sampler/loader.py", "sampler/stream_loader.py"}
 """Modules of the sampler that may import torch at module level."""
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sampler.batch import Batch
 from sampler.grid import Grid
-from sampler.loader import Batch
 from trainer.config import TrainConfig
 from trainer.generation import GenerationSettings, generate
 from trainer.generation_models import GenerationModels

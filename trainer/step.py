@@ -8,7 +8,7 @@ import torch
 from diffusers import FluxTransformer2DModel
 
 from graph200k.seeds import derive_seed
-from sampler.loader import Batch
+from sampler.batch import Batch
 from sampler.samples import Sample
 from trainer.flow import FlowSettings, add_noise, draw_noise, draw_sigmas, sample_losses, velocity
 from trainer.latents import Conditions, GridEncoder

@@ -15,9 +15,9 @@ from accelerate.utils import gather_object
 
 from graph200k.dataset import Dataset
 from graph200k.seeds import derive_seed
+from sampler.batch import Batch, collate
 from sampler.config import MixConfig
 from sampler.grid import Grid
-from sampler.loader import Batch, collate
 from sampler.task_sampler import TaskSampler
 from trainer.config import ValidationSettings
 from trainer.flow import FlowSettings

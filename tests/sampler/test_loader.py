@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from graph200k.dataset import Dataset
 from graph200k.errors import PlanError
+from sampler.batch import Batch, collate
 from sampler.config import SamplerConfig
-from sampler.loader import Batch, ClozeLoader, ShapeBatches, collate
+from sampler.loader import ClozeLoader, ShapeBatches
 from sampler.task_sampler import TaskSampler
 from support.full_datasets import make_full_dataset
 

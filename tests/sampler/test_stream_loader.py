@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from graph200k.errors import PlanError
+from sampler.batch import Batch
 from sampler.config import SamplerConfig
-from sampler.loader import Batch, StreamLoader
+from sampler.stream_loader import StreamLoader
 from sampler.streaming import StreamSettings, TaskStream
 from support.full_datasets import make_full_dataset
 

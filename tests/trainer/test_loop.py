@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 
 from graph200k.errors import DatasetError, PlanError, TrainingError
+from sampler.batch import Batch
 from sampler.grid import Grid
-from sampler.loader import Batch
 from support.full_datasets import make_full_dataset
 from support.training import distance, saved_tensors, tiny_config
 from trainer.checkpoint import TENSORS, list_checkpoints, read_checkpoint

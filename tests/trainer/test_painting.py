@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from graph200k.dataset import Dataset
-from sampler.loader import collate
+from sampler.batch import collate
 from sampler.task_sampler import TaskSampler
 from support.full_datasets import make_full_dataset
 from support.training import tiny_config
