@@ -17,8 +17,8 @@ import numpy as np
 
 from annotators.procedural_styles import PROCEDURAL_LICENCE, procedural_styles
 from annotators.scale import resize
-from graph200k.codecs import read_photograph
 from graph200k.errors import ImageDecodeError, PlanError, RejectedError
+from graph200k.photographs import read_photograph
 from graph200k.shards import TarEntry, scan_tar
 from graph200k.storage import Folder
 

@@ -22,8 +22,8 @@ from annotators.pose_drawing import COLOURS
 from annotators.scale import resize
 from annotators.weights import default_weights_folder, find
 from graph200k.catalogue import GRAPH200K
-from graph200k.codecs import read_map, read_photograph
 from graph200k.errors import Graph200KError
+from graph200k.photographs import read_map, read_photograph
 from pipelines.annotate.config import PRESETS
 from pipelines.ingest.failure import RefusedError
 from pipelines.ingest.names import parse_annotation

@@ -13,11 +13,10 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from graph200k.catalogue import Codec
 from graph200k.errors import ImageDecodeError, UnsafeInputError
@@ -29,7 +28,7 @@ PNG_COMPRESS_LEVEL = 6
 _RAW_MODE = "I;16"
 """Pillow's name for one channel of 16 bits."""
 
-_PILLOW_ERRORS = (
+PILLOW_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -132,7 +131,7 @@ def decode_image(data: bytes, *, channels: int, bits: int = 8, limits: Limits = 
     """
     if bits == 8:
         return np.asarray(decode_picture(data, channels=channels, limits=limits))
-    picture = _open(data, limits, formats=("JPEG", "PNG"))
+    picture = open_picture(data, limits, formats=("JPEG", "PNG"))
     if picture.mode != _RAW_MODE:
         raise ImageDecodeError(f"{picture.format} of mode {picture.mode}; expected a greyscale PNG of 16 bits")
     return np.asarray(_load(picture), np.uint16)
@@ -151,54 +150,14 @@ def decode_picture(data: bytes, *, channels: int, scale: int = 1, limits: Limits
         2, 4 or 8 decode a JPEG (whose sides are no shorter than that) at a half, a quarter or an eighth of its size,
         sides rounded up, by a smaller inverse DCT; see :func:`decode_scale`. A PNG is always decoded in full.
     """
-    picture = _open(data, limits, formats=("JPEG", "PNG"))
+    picture = open_picture(data, limits, formats=("JPEG", "PNG"))
     if scale > 1:
-        with _pillow_errors(picture):
+        with pillow_errors(picture):
             # Pillow takes the smallest size that is no smaller than this on either side; PNG ignores it.
             picture.draft(None, (max(1, picture.width // scale), max(1, picture.height // scale)))
     mode = "L" if channels == 1 else "RGB"
     # convert() copies even what has the mode already, which takes a tenth of the time of decoding.
     return _load(picture) if picture.mode == mode else _load(picture).convert(mode)
-
-
-def read_photograph(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
-    """Return any picture Pillow reads as uint8 H×W×3: upright (EXIF), in sRGB, transparency over white.
-
-    Raises
-    ------
-    ImageDecodeError
-        If the bytes are no image, are damaged, animated, too large or too small.
-    """
-    picture = _open(data, limits, formats=_still_formats())
-    with warnings.catch_warnings(), _pillow_errors(picture):
-        warnings.simplefilter("ignore")  # what Pillow has to say about odd metadata
-        frames = getattr(picture, "n_frames", 1)
-        # An MPO is a JPEG with previews behind it: cameras and telephones write them under the name .jpg.
-        if frames > 1 and picture.format != "MPO":
-            raise ImageDecodeError(f"animated or multi-page {picture.format} with {frames} frames; "
-                                   "expected a still image")  # fmt: skip
-        if min(picture.size) < limits.min_side_px:
-            width, height = picture.size
-            raise ImageDecodeError(f"{width}×{height} px; expected at least {limits.min_side_px} px on each side")
-        profile = picture.info.get("icc_profile")
-        picture.load()
-        return np.asarray(_to_rgb(_to_8_bit(_upright(picture)), profile))
-
-
-def read_map(data: bytes, *, channels: int, bits: int = 8, limits: Limits = DEFAULT_LIMITS) -> np.ndarray:
-    """Return an annotation made elsewhere as uint8, H×W for ``channels=1``, else H×W×3; for ``bits=16`` as uint16, H×W.
-
-    Raises
-    ------
-    ImageDecodeError
-        As :func:`read_photograph`, whose conversions are used too, but for the smallest size. Of 16 bits, as
-        :func:`decode_image`: what is lost in 8 does not come back.
-    """
-    if bits == 16:
-        return decode_image(data, channels=channels, bits=bits, limits=limits)
-    unlimited_size = Limits(max_bytes=limits.max_bytes, max_pixels=limits.max_pixels, min_side_px=1)
-    image = read_photograph(data, limits=unlimited_size)
-    return np.asarray(Image.fromarray(image).convert("L")) if channels == 1 else image
 
 
 def is_encoded_as(data: bytes, codec: Codec, channels: int, bits: int = 8) -> bool:
@@ -207,7 +166,7 @@ def is_encoded_as(data: bytes, codec: Codec, channels: int, bits: int = 8) -> bo
     A second JPEG generation would only lose; a picture with metadata, another mode or other tables is not kept.
     """
     try:
-        picture = _open(data, DEFAULT_LIMITS, formats=("JPEG", "PNG"))
+        picture = open_picture(data, DEFAULT_LIMITS, formats=("JPEG", "PNG"))
     except ImageDecodeError:
         return False  # another format
     if picture.mode != (_RAW_MODE if bits == 16 else "L" if channels == 1 else "RGB"):
@@ -256,7 +215,8 @@ def _tables(channels: int) -> dict[int, list[int]]:
     return picture.quantization
 
 
-def _open(data: bytes, limits: Limits, formats: tuple[str, ...] | None) -> Image.Image:
+def open_picture(data: bytes, limits: Limits, formats: tuple[str, ...] | None) -> Image.Image:
+    """Return an image of one of Pillow's ``formats`` with its header read; ImageDecodeError if that is not possible."""
     if not data:
         raise ImageDecodeError("empty file (0 bytes)")
     if len(data) > limits.max_bytes:
@@ -268,7 +228,7 @@ def _open(data: bytes, limits: Limits, formats: tuple[str, ...] | None) -> Image
             picture = Image.open(io.BytesIO(data), formats=formats)
     except Image.DecompressionBombError:
         raise ImageDecodeError(f"too many pixels; the limit is {limits.max_pixels:,}") from None
-    except _PILLOW_ERRORS as error:
+    except PILLOW_ERRORS as error:
         raise ImageDecodeError(f"not an image that can be read ({_reason(error)})") from None
     width, height = picture.size
     if width * height > limits.max_pixels:
@@ -277,75 +237,20 @@ def _open(data: bytes, limits: Limits, formats: tuple[str, ...] | None) -> Image
 
 
 def _load(picture: Image.Image) -> Image.Image:
-    with _pillow_errors(picture):
+    with pillow_errors(picture):
         picture.load()
     return picture
 
 
 @contextmanager
-def _pillow_errors(picture: Image.Image) -> Iterator[None]:
+def pillow_errors(picture: Image.Image) -> Iterator[None]:
+    """Turn what Pillow raises inside into an ImageDecodeError."""
     try:
         yield
-    except _PILLOW_ERRORS as error:
+    except PILLOW_ERRORS as error:
         raise ImageDecodeError(f"damaged {picture.format or 'image'}: {_reason(error)}") from None
-
-
-@lru_cache(maxsize=1)
-def _still_formats() -> tuple[str, ...]:
-    """Return Pillow's formats without those that start another program (Ghostscript) or hold no pixels."""
-    Image.init()
-    return tuple(name for name in Image.ID if name not in ("EPS", "MPEG", "WMF"))
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(picture)
-    except _PILLOW_ERRORS:
-        return picture  # damaged metadata says nothing about the pixels
 
 
 def _reason(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return "unknown or damaged format" if text.startswith("cannot identify") else text[:200]
-
-
-def _to_8_bit(picture: Image.Image) -> Image.Image:
-    """Scale 16- and 32-bit greyscale to 8 bits; Pillow's own conversion clips instead."""
-    if not picture.mode.startswith(("I", "F")):
-        return picture
-    values = np.asarray(picture, dtype=np.float64)
-    if picture.mode == "F" and not np.isfinite(values).all():
-        raise ImageDecodeError("floating-point image with NaN or infinite values")
-    if picture.mode.startswith("I;16") or (picture.mode == "I" and values.max(initial=0) > 255):
-        values = values / 257.0
-    elif picture.mode == "F" and values.max(initial=0) <= 1.0:
-        values = values * 255.0
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
-
-
-def _to_rgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    if picture.mode in ("LA", "La", "PA", "RGBa") or (
-        picture.mode in ("P", "L", "RGB") and "transparency" in picture.info
-    ):
-        picture = picture.convert("RGBA")
-    alpha = picture.getchannel("A") if picture.mode == "RGBA" else None
-    opaque = picture.convert("RGB") if alpha is not None or picture.mode == "P" else picture
-    colour = _to_srgb(opaque, profile)
-    if alpha is None:
-        return colour
-    white = Image.new("RGB", colour.size, "white")
-    return Image.composite(colour, white, alpha)
-
-
-def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile is None or picture.mode not in ("RGB", "CMYK", "L"):
-        return picture.convert("RGB")
-    from PIL import ImageCms  # only photographs with a profile need the colour engine
-
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return picture.convert("RGB")  # a broken or mismatched profile says nothing about the colours
-    assert converted is not None
-    return converted

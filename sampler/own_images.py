@@ -10,8 +10,8 @@ from typing import TypeAlias
 import numpy as np
 
 from graph200k.catalogue import GRAPH200K, Catalogue, MetaTask
-from graph200k.codecs import read_photograph
 from graph200k.errors import ImageDecodeError, PlanError
+from graph200k.photographs import read_photograph
 from graph200k.record import Edit, Text
 from graph200k.schema import Task
 from sampler.columns import Column, task_columns

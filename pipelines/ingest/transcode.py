@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from graph200k.catalogue import Catalogue, MetaTask, NodeType
-from graph200k.codecs import Limits, encode_image, is_blank, is_encoded_as, read_map, read_photograph
+from graph200k.codecs import Limits, encode_image, is_blank, is_encoded_as
 from graph200k.commit import MemberId
 from graph200k.errors import UnsafeInputError
 from graph200k.parts import PartRow
+from graph200k.photographs import read_map, read_photograph
 from graph200k.record import JSON_NODE, SOURCE, Provenance, Quality, RecordInfo, is_consistent
 from pipelines.ingest.failure import RefusedError, failure_class
 from pipelines.ingest.source import Problem, RawImage, RawRecord

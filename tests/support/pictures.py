@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -20,3 +22,10 @@ def draw_scene(seed: int, width: int = 96, height: int = 64) -> np.ndarray:
         draw.ellipse((y, x // 2, y + size, x // 2 + size), fill=color[::-1])
         draw.line((0, y, x, height), fill=(255, 255, 255), width=2)
     return np.asarray(picture)
+
+
+def saved(picture: Image.Image, format: str, **options: object) -> bytes:
+    """Return a picture in a format of Pillow's."""
+    buffer = io.BytesIO()
+    picture.save(buffer, format, **options)
+    return buffer.getvalue()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from graph200k.codecs import read_photograph
+from graph200k.photographs import read_photograph
 from graph200k.record import Text, sanitise_key
 from pipelines.ingest.failure import RefusedError
 from pipelines.ingest.location import Location
