@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,21 +108,13 @@ def make_fill(pipeline: FluxFillPipeline) -> Callable[..., list[np.ndarray]]:
 def _fill(
     pipeline: FluxFillPipeline, jobs: Sequence[FillJob], generators: list[torch.Generator], sampling: Sampling
 ) -> Sequence[np.ndarray]:
-    height, width = jobs[0].image.shape[:2]
+    inputs = {
+        "prompt": [job.prompt for job in jobs],
+        "image": [Image.fromarray(job.image) for job in jobs],
+        "mask_image": [Image.fromarray(job.mask.astype(np.uint8) * 255) for job in jobs],
+    }
     with one_thread():
-        return _to_uint8(
-            pipeline(
-                prompt=[job.prompt for job in jobs],
-                image=[Image.fromarray(job.image) for job in jobs],
-                mask_image=[Image.fromarray(job.mask.astype(np.uint8) * 255) for job in jobs],
-                height=height,
-                width=width,
-                num_inference_steps=sampling.steps,
-                guidance_scale=sampling.guidance,
-                generator=generators,
-                output_type="np",
-            ).images
-        )
+        return _pictures(pipeline, inputs, jobs[0].image.shape[:2], generators, sampling)
 
 
 def load_depth(
@@ -163,22 +155,11 @@ def _generate(
 ) -> Sequence[np.ndarray]:
     import torch
 
-    height, width = jobs[0].depth.shape
     with one_thread(), torch.inference_mode():
         embeds, pooled = _condition(pipeline, describe, jobs)
-        return _to_uint8(
-            pipeline(
-                prompt_embeds=embeds,
-                pooled_prompt_embeds=pooled,
-                control_image=[Image.fromarray(job.depth).convert("RGB") for job in jobs],
-                height=height,
-                width=width,
-                num_inference_steps=sampling.steps,
-                guidance_scale=sampling.guidance,
-                generator=generators,
-                output_type="np",
-            ).images
-        )
+        control = [Image.fromarray(job.depth).convert("RGB") for job in jobs]
+        inputs = {"prompt_embeds": embeds, "pooled_prompt_embeds": pooled, "control_image": control}
+        return _pictures(pipeline, inputs, jobs[0].depth.shape, generators, sampling)
 
 
 def _condition(
@@ -205,9 +186,25 @@ def _condition(
     return torch.cat([embeds, described * scales[:, None, None]], dim=1), pooled
 
 
-def _to_uint8(images: np.ndarray) -> Sequence[np.ndarray]:
-    """Return pictures as uint8 from floats of 0 to 1; not a number, from an overflow, becomes black."""
-    return list(np.rint(np.nan_to_num(images).clip(0, 1) * 255).astype(np.uint8))
+def _pictures(
+    pipeline: DiffusionPipeline,
+    inputs: Mapping[str, Any],
+    size: tuple[int, ...],
+    generators: list[torch.Generator],
+    sampling: Sampling,
+) -> Sequence[np.ndarray]:
+    """Return the pictures of one size that a pipeline makes; not a number, from an overflow, becomes black."""
+    height, width = size
+    made = pipeline(
+        **inputs,
+        height=height,
+        width=width,
+        num_inference_steps=sampling.steps,
+        guidance_scale=sampling.guidance,
+        generator=generators,
+        output_type="np",
+    ).images
+    return list(np.rint(np.nan_to_num(made).clip(0, 1) * 255).astype(np.uint8))
 
 
 @functools.cache

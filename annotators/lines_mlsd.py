@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, RecordView, Resources
-from annotators.batching import stacks
 from annotators.lines import draw_segments
 from annotators.pretrained import PretrainedAnnotator, batched, loading, placement
 from annotators.scale import resize, resize_edges, working_size
 from annotators.threads import one_thread
+from annotators.together import StandIn, run_together
 
 if TYPE_CHECKING:
     import torch
@@ -48,10 +48,13 @@ class Mlsd(PretrainedAnnotator):
         network = load_mlsd(self.pretrained, self.folder())
 
         def annotate(views: Sequence[RecordView], rngs: Sequence[np.random.Generator]) -> list[list[Annotation]]:
+            import torch
+
             sizes = [view["target"].shape[:2] for view in views]
             frames = [working_size(*size, self.short_side, _MULTIPLE) for size in sizes]
             seen = [resize(view["target"], *frame) for view, frame in zip(views, frames, strict=True)]
-            found = self._segments(network, seen)
+            with one_thread(), torch.inference_mode():
+                found = run_together(self._segments, seen, network)
             return [
                 [Annotation("mlsd", resize_edges(draw_segments(segments, *frame), *size))]
                 for segments, frame, size in zip(found, frames, sizes, strict=True)
@@ -59,47 +62,14 @@ class Mlsd(PretrainedAnnotator):
 
         return batched(annotate, _AT_ONCE)
 
-    def _segments(self, network: torch.nn.Module, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Return the lines (N×4: x1, y1, x2, y2 in pixels) of images (uint8, H×W×3)."""
-        import torch
-
-        answers: dict[int, torch.Tensor] = {}
-        with one_thread(), torch.inference_mode():
-            inputs = [{"x": torch.from_numpy(_network_input(image))} for image in images]
-            for positions, stack in stacks(inputs):
-                device = next(network.parameters()).device
-                outputs = network(stack["x"].to(device))
-                answers.update((position, outputs[n : n + 1]) for n, position in enumerate(positions))
-            return [self._decoded(answers[position], image) for position, image in enumerate(images)]
-
-    def _decoded(self, answer: torch.Tensor, image: np.ndarray) -> np.ndarray:
+    def _segments(self, image: np.ndarray, network: StandIn) -> np.ndarray:
+        """Return the lines (N×4: x1, y1, x2, y2 in pixels) of an image (uint8, H×W×3)."""
         from controlnet_aux.mlsd.utils import pred_lines
 
         try:
-            return pred_lines(image, _Answered(answer), image.shape[:2], self.score_threshold, self.min_length)
+            return pred_lines(image, network, image.shape[:2], self.score_threshold, self.min_length)
         except IndexError:  # how it says that there are none
             return np.zeros((0, 4))
-
-
-class _Answered:
-    """A network that was asked already: the library decodes one picture at a time, and asks by itself."""
-
-    def __init__(self, answer: torch.Tensor) -> None:
-        self._answer = answer
-
-    def parameters(self) -> Iterator[torch.Tensor]:
-        """Yield what tells where it lies."""
-        yield self._answer
-
-    def __call__(self, seen: torch.Tensor) -> torch.Tensor:
-        """Return the answer."""
-        return self._answer
-
-
-def _network_input(image: np.ndarray) -> np.ndarray:
-    """Return an image as the network takes it (float32, 1×4×H×W): RGB and a channel of ones, from −1 to 1."""
-    with_ones = np.concatenate([image, np.ones((*image.shape[:2], 1))], axis=-1).transpose(2, 0, 1)[None]
-    return with_ones.astype(np.float32) / np.float32(127.5) - np.float32(1.0)
 
 
 def load_mlsd(name: str, folder: Path) -> torch.nn.Module:

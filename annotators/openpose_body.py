@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, Resources
-from annotators.pretrained import PretrainedAnnotator, loading, placement
-from annotators.scale import resize, resize_labels, working_size
-from annotators.threads import one_thread
+from annotators.base import ANNOTATORS, Resources
+from annotators.controlnet_detector import ControlnetDetector
+from annotators.scale import resize_labels
+from annotators.together import StandIn
 
 if TYPE_CHECKING:
+    import torch
     from controlnet_aux.open_pose import OpenposeDetector
 
 _FILE = "body_pose_model.pth"
-_MULTIPLE = 64
-"""The detector rounds sides to this; rounding them here leaves it nothing to resize."""
 
 
 @ANNOTATORS.register("openpose_body")
 @dataclass(frozen=True, kw_only=True)
-class OpenposeBody(PretrainedAnnotator):
+class OpenposeBody(ControlnetDetector):
     """The bodies of all people, 18 joints each, in OpenPose's colours on black; black where nobody is."""
 
     name = "openpose_body"
@@ -33,32 +28,20 @@ class OpenposeBody(PretrainedAnnotator):
     pretrained = "openpose"
     resources = Resources(gpus=0.04, memory_mb=2500, time_limit_s=300.0)
 
-    short_side: int = 512
-    """Size at which bodies are found and drawn, in pixels of the short side."""
+    at_once = 16
+    enlarge = staticmethod(resize_labels)
 
-    def load(self, weights_folder: Path) -> AnnotateFunction:
-        """Return the function that draws bodies."""
-        detector = load_detector(self.pretrained, self.folder())
+    def load_network(self, folder: Path) -> torch.nn.Module:
+        """Return the network that finds bodies; hands and faces are not drawn."""
+        from controlnet_aux.open_pose import Body
 
-        def annotate(images: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Annotation]:
-            height, width = images["target"].shape[:2]
-            seen = resize(images["target"], *working_size(height, width, self.short_side, _MULTIPLE))
-            side = min(seen.shape[:2])
-            with one_thread():
-                drawn = detector(seen, detect_resolution=side, image_resolution=side, output_type="np")
-            return [Annotation("openpose", resize_labels(drawn, height, width))]
+        # By torch.load, with weights_only by default since torch 2.6, our oldest.
+        return Body(str(folder / _FILE)).model
 
-        return annotate
-
-
-def load_detector(name: str, folder: Path) -> OpenposeDetector:
-    """Return the detector with its body network alone, in fp32, for its library feeds it that."""
-    path = folder / _FILE
-    with loading(name, folder), warnings.catch_warnings():
-        # The package imports all of its 17 detectors, which warn of libraries that OpenPose never uses.
-        warnings.simplefilter("ignore")
+    def detector(self, network: StandIn) -> OpenposeDetector:
+        """Return the detector around a network."""
         from controlnet_aux.open_pose import Body, OpenposeDetector
 
-        body = Body(str(path))  # by torch.load, with weights_only by default since torch 2.6, our oldest
-    body.to(placement()[0])
-    return OpenposeDetector(body)
+        body = Body.__new__(Body)  # whose constructor reads the file
+        body.model = network
+        return OpenposeDetector(body)

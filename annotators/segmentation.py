@@ -28,7 +28,7 @@ class Segmentation(PretrainedAnnotator):
     name = "segmentation"
     produces = ("segmentation",)
     pretrained = "segmentation"
-    resources = Resources(gpus=0.05, memory_mb=3000, time_limit_s=120.0)
+    resources = Resources(gpus=0.06, memory_mb=4000, time_limit_s=120.0)
 
     short_side: int = 512
     """Size up to which class scores are enlarged, in pixels of the short side: there are 150 of them a pixel."""

@@ -57,7 +57,8 @@ def save_normal_bae(folder: Path) -> Path:
         from controlnet_aux.normalbae import NNET
 
         settings = types.SimpleNamespace(architecture="BN", sampling_ratio=0.4, importance_ratio=0.7)
-        weights = random_weights(lambda: NNET(settings))
+        # A little smaller than He's, by which rounding would grow into another picture through so many layers.
+        weights = random_weights(lambda: NNET(settings), 0.85)
     return _save({"model": weights}, folder / "scannet.pt")
 
 

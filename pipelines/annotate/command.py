@@ -24,7 +24,7 @@ from pipelines.annotate.config import choose_annotators
 from pipelines.annotate.engine import RayNotes, ray_cluster
 from pipelines.annotate.estimate import log_run
 from pipelines.annotate.options import Options
-from pipelines.annotate.run import Plan, Progress, annotate, make_plan
+from pipelines.annotate.run import Plan, Progress, annotate, check_inputs, make_plan
 from pipelines.ingest import IngestOptions, IngestReport, ingest, resume_ingest
 from pipelines.ingest.location import Location
 
@@ -111,6 +111,8 @@ def _annotate(
 ) -> tuple[Plan, Progress]:
     # What the run needs is checked against the cluster that it runs on, which may not be this machine.
     plan = make_plan(session.folder, annotators, None, options.request, options.config.workers)
+    if options.only is not None:  # a preset goes as far as it can
+        check_inputs(plan)
     if not plan.records:
         return plan, annotate(session, plan, seed=options.config.seed, weights=options.weights)
     listener.phase("starting Ray")

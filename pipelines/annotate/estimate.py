@@ -21,7 +21,7 @@ from graph200k.storage import Folder
 from pipelines.annotate.config import choose_annotators
 from pipelines.annotate.engine import Cluster, local_cluster
 from pipelines.annotate.options import Options
-from pipelines.annotate.run import Plan, Progress, make_plan
+from pipelines.annotate.run import Plan, Progress, check_inputs, make_plan
 
 RUNS = "runs.jsonl"
 """One line a finished run: what it made and how fast; the next dry run estimates from it."""
@@ -67,6 +67,8 @@ def dry_run(options: Options) -> DryRun:
     cluster = local_cluster()
     annotators = choose_annotators(options.config, options.only, options.weights)
     plan = make_plan(folder, annotators, cluster, options.request, options.config.workers, on_cpu=options.config.on_cpu)
+    if options.only is not None:
+        check_inputs(plan)
     history = _History.read(folder)
     return DryRun(
         annotators=[annotator.name for annotator in annotators],

@@ -180,6 +180,8 @@ class ShardWork:
     """Records whose output is of another version, by annotator."""
     failed: Counter[str] = field(default_factory=Counter)
     """Records that failed before and are left alone, by annotator."""
+    lacking: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Of the records to do, those without an input that no annotator here makes, by annotator and input."""
 
 
 def shard_work(
@@ -202,16 +204,17 @@ def shard_work(
     for name in nx.lexicographical_topological_sort(graph):
         annotator = graph.nodes[name]["annotator"]
         present = _present(index, annotator.produces or annotator.states)
-        inputs = {node: _present(index, [node]) for node in annotator.reads}
+        inputs = {node: _present(index, [node]) for node in annotator.reads if node != "target"}  # which all have
         for key in keys:
+            to_come = needs.get(key, ())
+            lacking = [node for node, found in inputs.items() if key not in found and makers.get(node) not in to_come]
             failure = failures.get((key, name))
-            if failure is not None and failure.error == "missing_input":
-                to_come = needs.get(key, ())
-                if all(key in found or makers.get(node) in to_come for node, found in inputs.items()):
-                    failure = None
+            if failure is not None and failure.error == "missing_input" and not lacking:
+                failure = None
             state = _state(name, present.get(key), prints[name], failure, request, redo=name in redo)
             if state == "needed":
                 needs.setdefault(key, []).append(name)
+                work.lacking.update((name, node) for node in lacking)
             elif state == "failed":
                 work.failed[name] += 1
             else:

@@ -12,7 +12,7 @@ from typing import Any
 
 import networkx as nx
 
-from annotators.base import Annotator
+from annotators.base import ANNOTATORS, Annotator
 from graph200k.catalogue import GRAPH200K
 from graph200k.commit import index_path, list_shards
 from graph200k.errors import PlanError
@@ -163,6 +163,31 @@ def make_plan(
     ]
     passes = [size_pools(at_once, cluster, workers) for at_once in plan_passes(stages, cluster.gpus)]
     return Plan(graph, prints, passes, work)
+
+
+def check_inputs(plan: Plan) -> None:
+    """Refuse a run that can only fail.
+
+    Raises
+    ------
+    PlanError
+        If an annotator reads what none of the records that it is to do has, and no other annotator of the run makes.
+    """
+    lacking, to_run = plan.total("lacking"), plan.to_run
+    for annotator in plan.annotators:
+        records = to_run[annotator.name]
+        missing = [node for node in annotator.reads if records and lacking[annotator.name, node] == records]
+        if missing:
+            raise PlanError(
+                f"{annotator.name} reads {', '.join(missing)}, which none of the {records} records to do has, "
+                f"and nothing else in --only makes; add to it {', '.join(map(_makers, missing))}"
+            )
+
+
+def _makers(node: str) -> str:
+    """Return the annotators that make a node type or state a fact, in words."""
+    names = [name for name, cls in sorted(ANNOTATORS.items()) if node in cls.outputs()]
+    return " or ".join(names) + ("" if names == [node] else f" (for {node})")
 
 
 def _check_catalogue(folder: Folder) -> None:

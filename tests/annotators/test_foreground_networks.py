@@ -2,8 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, RuntimeException
 
 from annotators.base import ANNOTATORS
+from annotators.batching import BatchSize
+from annotators.foreground_networks import foreground_mattes, load_session, pictures_at_once
 from annotators.models import local_model
 from annotators.tiny.rembg import save_birefnet, save_rmbg
 from graph200k.errors import MissingWeightsError
@@ -45,3 +48,48 @@ def test_without_a_copy_the_page_of_the_licence_is_named(tmp_path: Path, monkeyp
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(MissingWeightsError, match=r"CC-BY-NC-4.0.*huggingface.co/briaai/RMBG-2.0.*--model rmbg=PATH"):
         ANNOTATORS["foreground_rmbg"]().load(tmp_path)
+
+
+@pytest.mark.parametrize(("batch", "on_gpu"), [("batch", 2), (1, 1)])
+def test_only_a_gpu_takes_several_pictures_and_only_where_the_file_leaves_the_number_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int | str, on_gpu: int
+) -> None:
+    network = load_session("rmbg", "bria-rmbg", save_rmbg(tmp_path, batch=batch)).inner_session
+    assert pictures_at_once(network) == 1
+    monkeypatch.setattr(network, "get_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    assert pictures_at_once(network) == on_gpu
+
+
+@pytest.mark.parametrize(
+    ("error", "seen"),
+    [
+        (RuntimeException("AllocateRawInternal Failed to allocate memory for requested buffer of size 9"), MemoryError),
+        (Fail("CUDA failure 2: out of memory ; GPU=0"), MemoryError),
+        (Fail("CUDNN failure 4"), Fail),
+    ],
+    ids=["allocator", "cuda", "other"],
+)
+def test_lack_of_memory_halves_the_batch_and_no_other_error_does(
+    tmp_path: Path, error: Exception, seen: type[Exception]
+) -> None:
+    session = load_session("rmbg", "bria-rmbg", save_rmbg(tmp_path))
+    network = session.inner_session
+
+    class FullGpu:
+        """The network on a GPU with room for one picture."""
+
+        get_inputs = network.get_inputs
+
+        def run(self, outputs: None, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+            if len(feed["image"]) > 1:
+                raise error
+            return network.run(outputs, feed)
+
+    session.inner_session = FullGpu()
+    with pytest.raises(seen):
+        foreground_mattes([RED_LEFT, RED_LEFT], session)
+    if seen is MemoryError:
+        size = BatchSize(2)
+        mattes = size.map([RED_LEFT, RED_LEFT[:, ::-1]], lambda some: foreground_mattes(some, session))
+        assert size.now == 1
+        assert [int(matte[0, 0]) for matte in mattes] == [255, 0]

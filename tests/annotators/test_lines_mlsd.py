@@ -6,6 +6,7 @@ import torch
 from annotators.lines_mlsd import Mlsd, load_mlsd
 from annotators.models import local_model
 from annotators.tiny.controlnet_aux import save_mlsd
+from annotators.together import run_together
 
 NOISE = np.random.default_rng(0).integers(0, 256, (128, 200, 3), dtype=np.uint8)
 
@@ -36,7 +37,7 @@ def test_lines_are_those_of_the_library_which_takes_one_picture_at_a_time(tmp_pa
     images = [NOISE[:128, :128], NOISE[:64, :128], np.ascontiguousarray(NOISE[:128, :128][::-1])]
     annotator = Mlsd()
     with torch.inference_mode():
-        for image, lines in zip(images, annotator._segments(network, images), strict=True):
+        for image, lines in zip(images, run_together(annotator._segments, images, network), strict=True):
             by_library = pred_lines(image, network, image.shape[:2], annotator.score_threshold, annotator.min_length)
             assert len(lines) > 10
             np.testing.assert_allclose(lines, by_library, atol=0.01)

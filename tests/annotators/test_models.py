@@ -36,7 +36,7 @@ def test_every_model_says_what_a_user_must_know(name: str) -> None:
     assert model.name == name
     assert model.id.count("/") == 1
     assert model.revision
-    assert model.pinned or model.revision == "main"
+    assert model.pinned
     assert model.licence
     assert 0 < model.size_gb < 100
     assert model.files

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from annotators.models import local_model
-from annotators.openpose_body import OpenposeBody, load_detector
+from annotators.openpose_body import OpenposeBody
 from annotators.tiny.controlnet_aux import save_openpose
 
 NOISE = np.random.default_rng(0).integers(0, 256, (128, 192, 3), dtype=np.uint8)
@@ -29,15 +29,12 @@ def test_nobody_in_the_picture_gives_an_empty_map(folder: Path) -> None:
 def test_bodies_are_drawn_in_openposes_colours_which_resizing_keeps(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def find_one(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def find_one(_: object, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Stand in for the network, which finds nothing with random weights: a person with joints on a zigzag."""
         points = [[10 + 6 * joint, 30 + 40 * (joint % 2), 1.0, joint] for joint in range(18)]
         return np.array(points, float), np.array([[*range(18), 18.0, 18.0]])
 
-    detector = load_detector("openpose", folder)
-    find_one.format_body_result = detector.body_estimation.format_body_result
-    detector.body_estimation = find_one
-    monkeypatch.setattr("annotators.openpose_body.load_detector", lambda *_: detector)
+    monkeypatch.setattr("controlnet_aux.open_pose.Body.__call__", find_one)
     annotator = OpenposeBody(local=local_model("openpose", folder), short_side=128)
     (made,) = annotator.load(folder)({"target": NOISE.repeat(3, axis=0).repeat(3, axis=1)}, np.random.default_rng(0))
     found = {tuple(map(int, color)) for color in made.image.reshape(-1, 3)} - {(0, 0, 0)}

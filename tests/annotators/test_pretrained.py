@@ -75,7 +75,10 @@ HALF: dict[str, dict[str, Any]] = {
 }
 """Those that run in half precision on a GPU, and parameters with which a CPU can too."""
 
-BATCHED = ("depth", "segmentation", "normal", "hed_network", "mlsd_network")
+BATCHED = [
+    *("depth", "segmentation", "normal", "hed_network", "mlsd_network", "openpose_body", "foreground_rmbg"),
+    pytest.param("normal_bae", marks=pytest.mark.heavy),
+]
 """Those that take several records at once on a GPU."""
 
 Load = Callable[[str], AnnotateFunction]
@@ -179,7 +182,7 @@ def test_same_picture_and_seed_same_bytes_after_loading_again(load: Load, folder
 @pytest.mark.parametrize("name", BATCHED)
 def test_a_batch_of_pictures_of_any_size_is_as_one_by_one(load: Load, name: str) -> None:
     function = load(name)
-    images = [draw(*size) for size in [(64, 96), (120, 80), (64, 96), (96, 64)]]
+    images = [draw(*size) for size in [(96, 64), (80, 120), (96, 64), (64, 64)]]
     images[2] = np.ascontiguousarray(images[2][::-1])
     views = [RecordView({"target": image}) for image in images]
     together = BatchFunction(function.run, len(views)).many(views, list(map(np.random.default_rng, range(4))))
@@ -187,6 +190,24 @@ def test_a_batch_of_pictures_of_any_size_is_as_one_by_one(load: Load, name: str)
         (alone,) = (one.image for one in annotate(function, image, seed))
         assert made.image.shape == alone.shape
         assert np.mean(np.abs(made.image.astype(int) - alone) > 1) < 0.001
+
+
+@pytest.mark.parametrize("name", [name for name in BATCHED if name != "foreground_rmbg"])  # not torch's
+def test_a_batch_that_finds_no_memory_is_halved_and_the_size_remembered(load: Load, name: str) -> None:
+    refused: list[int] = []
+
+    def refuse(module: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if isinstance(module, torch.nn.Conv2d) and len(inputs[0]) > 1:
+            refused.append(len(inputs[0]))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    function = BatchFunction(load(name).run, 2)
+    images, rngs = [draw(128, 64), draw(128, 64)[::-1].copy()], list(map(np.random.default_rng, range(2)))
+    with torch.nn.modules.module.register_module_forward_pre_hook(refuse):
+        first, again = (function.many([view(image) for image in images], rngs) for _ in range(2))
+    assert refused == [2]
+    assert list(map(content, first)) == list(map(content, again))
+    assert content(first[1]) == content(annotate(load(name), images[1], 1))
 
 
 def test_on_a_cpu_records_come_one_by_one_and_on_a_gpu_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from annotators.cost import ASSUMED_TFLOP_PER_S
+from graph200k.errors import PlanError
 from graph200k.session import write_session
 from graph200k.storage import Folder
+from pipelines.annotate.command import run_annotate
 from pipelines.annotate.config import AnnotateConfig, choose_annotators
 from pipelines.annotate.engine import Cluster
 from pipelines.annotate.estimate import DryRun, dry_run, log_run
@@ -17,7 +20,7 @@ from pipelines.annotate.plan import Request
 from pipelines.annotate.run import Progress, make_plan
 from support.datasets import make_dataset
 
-NAMES = ("canny", "depth", "instant_style", "redux_style", "fill_edit")
+NAMES = ("canny", "depth", "instant_style", "redux_style", "fill_edit", "bbox", "mask", "edit_captions")
 CLUSTER = Cluster(cpus=8, gpus=1, memory_mb=500_000)
 
 
@@ -37,7 +40,7 @@ def test_models_passes_gpu_hours_and_storage_are_said_beforehand(data: Path, mon
     found = plan(data, monkeypatch)
     models = {model["name"]: model for model in found.models}
     assert set(models) == {
-        "depth", "sdxl", "sdxl_canny", "ip_adapter", "flux_depth", "flux_redux", "flux_fill"
+        "depth", "sdxl", "sdxl_canny", "ip_adapter", "flux_depth", "flux_redux", "flux_fill", "qwen_vl", "sam2"
     }  # fmt: skip
     assert {name for name, model in models.items() if model["gated"]} == {"flux_depth", "flux_redux", "flux_fill"}
     assert models["flux_depth"]["used_by"] == ["redux_style"]
@@ -69,3 +72,32 @@ def test_what_runs_took_replaces_the_formula(data: Path, monkeypatch: pytest.Mon
     found = plan(data, monkeypatch)
     assert found.gpu_hours_measured == ["fill_edit"]
     assert found.gpu_hours["fill_edit"] == pytest.approx(10 * 100 * 0.75 / 3600)
+
+
+class Silent:
+    """Listens to a run and says nothing."""
+
+    def phase(self, name: str) -> None: ...
+
+    def counts(self, done: int, failed: int, total: int, images_per_s: float | None = None) -> None: ...
+
+
+def styles(data: Path, described: Callable[[int], bool]) -> Options:
+    """Return options to stylise ten records, which needs a text, without a captioner."""
+    make_dataset(data, 10, described=described)
+    config = AnnotateConfig(preset="paper", on_cpu=True)
+    return Options(data=str(data), config=config, only=("canny", "instant_style"), weights=Path("unused"))
+
+
+@pytest.mark.parametrize("start", [dry_run, lambda options: run_annotate(options, Silent())], ids=["dry", "run"])
+def test_what_no_record_has_and_nothing_chosen_makes_is_said_before_the_run(
+    tmp_path: Path, start: Callable[[Options], object]
+) -> None:
+    options = styles(tmp_path / "data", described=lambda number: False)
+    with pytest.raises(PlanError, match=r"instant_style reads text, which none of the 10 .* caption \(for text\)"):
+        start(options)
+
+
+def test_one_record_with_what_is_read_is_enough_for_a_run(tmp_path: Path) -> None:
+    options = styles(tmp_path / "data", described=lambda number: number == 9)
+    assert dry_run(options).to_run == {"canny": 10, "instant_style": 10}

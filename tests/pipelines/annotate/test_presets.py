@@ -74,7 +74,7 @@ def test_every_preset_runs_on_one_gpu_in_as_few_passes_as_can_be() -> None:
     stages = plan_stages(dependency_graph(annotators))
     passes = plan_passes(stages, 1.0)
     assert len(passes) == 2
-    assert [stage.name for stage in passes[-1]] == ["depth_edit+fill_edit+redux_style"]
+    assert [stage.name for stage in passes[-1]] == ["mask", "depth_edit+fill_edit+redux_style"]
     assert len(plan_passes(stages, 2.0)) == 1
 
 
