@@ -31,7 +31,7 @@ def show_ingest(report: IngestReport, out: str, *, as_json: bool) -> None:
         return
     show_line(f"{report.records} records added to {out}, {report.already_present} were there")
     if report.duplicates:
-        kept = "dropped" if report.dropped else "kept; --dedup drops them"
+        kept = "dropped" if report.dropped_duplicates else "kept; --dedup drops them"
         show_line(f"{report.duplicates} exact duplicates ({kept})")
     _show_failures_by_class(report.failures)
 

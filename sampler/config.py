@@ -30,13 +30,17 @@ class InstructionConfig(_Settings):
     """Probability that the content is not said."""
 
 
+ALL_SAID = InstructionConfig(drop_prompt=0.0, drop_task=0.0, drop_content=0.0)
+"""No instruction is left out: for generation and validation."""
+
+
 class TaskWeights(_Settings):
     """How often tasks are drawn: groups are drawn first, then a task of the group. What is not named weighs 1."""
 
     meta_tasks: dict[str, float] = {}
     """Factors on the groups of a meta-task."""
     groups: dict[str, float] = {}
-    """Weights of groups; see :func:`sampler.pool.task_group`."""
+    """Weights of groups; see :func:`sampler.weights.task_group`."""
     tasks: dict[str, float] = {}
     """Weights of tasks inside their group, by name; 0 leaves a task out."""
     nodes: dict[str, float] = {}

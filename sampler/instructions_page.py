@@ -15,7 +15,7 @@ from graph200k.record import Edit, Text
 from graph200k.schema import Task, graph200k_tasks
 from graph200k.seeds import derive_rng
 from sampler.columns import Column, task_columns
-from sampler.config import InstructionConfig
+from sampler.config import ALL_SAID
 from sampler.instructions import instruct
 
 SAMPLES = {
@@ -48,7 +48,6 @@ EDITS = (
 )
 """Names and captions of edited pictures."""
 
-_ALL_SAID = InstructionConfig(drop_prompt=0, drop_task=0, drop_content=0)
 
 _HEAD = """# Sixty instructions
 
@@ -91,7 +90,7 @@ def example(task: Task, rng: np.random.Generator) -> str:
         text=Text(item=item, description=description),
         edit=_edit(task, rng),
         picks=int(rng.integers(1 << 63)),
-        config=_ALL_SAID,
+        config=ALL_SAID,
     )
     names = ", ".join(f"`[IMAGE{column + 1}]`" for column in wanted)
     return f"- **{task.name}**, {rows}, {names}: {told.prompt}"

@@ -15,7 +15,7 @@ from graph200k.photographs import read_photograph
 from graph200k.record import Edit, Text
 from graph200k.schema import Task
 from sampler.columns import Column, task_columns
-from sampler.config import InstructionConfig, SamplerConfig
+from sampler.config import ALL_SAID, SamplerConfig
 from sampler.fit import fit_image
 from sampler.grid import SQUARE, Grid, aspect_buckets, cell_size
 from sampler.instructions import Instructions, instruct
@@ -26,9 +26,6 @@ GAP = "_"
 
 OwnRow: TypeAlias = tuple[np.ndarray | None, ...]
 """Images of one row, uint8 H×W×3 RGB of any sizes; None for one that is to be generated."""
-
-ALL_SAID = InstructionConfig(drop_prompt=0.0, drop_task=0.0, drop_content=0.0)
-"""No instruction is dropped: for generation."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,11 @@ class Pool:
         ]
 
 
+def held_out_tasks(share: DatasetShare, catalogue: Catalogue) -> tuple[str, ...]:
+    """Return the names of the tasks of a dataset that are kept for evaluation."""
+    return catalogue.held_out if share.held_out is None else share.held_out
+
+
 def task_need(task: Task, catalogue: Catalogue) -> int:
     """Return the availability mask that a record must have: an online node type needs its target and nothing else."""
     stored = [node for node in task.path if catalogue[node].storage is not Storage.ONLINE]
@@ -141,7 +146,7 @@ def _why_not(task: Task, share: DatasetShare, catalogue: Catalogue, wanted: froz
     """Return why a task that could be served is not drawn, "" if nobody asked for it, None if it is."""
     if wanted is not None:
         return None if task.name in wanted else ""
-    if task.name in (catalogue.held_out if share.held_out is None else share.held_out):
+    if task.name in held_out_tasks(share, catalogue):
         return "held out"
     if weight_inside(task, share.weights) * group_weight(task, share.weights) == 0:
         return "its weight is 0"

@@ -70,7 +70,7 @@ class TaskStream:
     data
         Folder or URL of the dataset.
     config
-        Seed, probabilities and sizes, as for :class:`sampler.samples.TaskSampler`; ``shape_block`` has no effect.
+        Seed, probabilities and sizes, as for :class:`sampler.task_sampler.TaskSampler`; ``shape_block`` has no effect.
     settings
         Size of the buffer and of the batches.
     share

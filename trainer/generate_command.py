@@ -12,9 +12,9 @@ from graph200k.dataset import Dataset
 from graph200k.errors import PlanError
 from graph200k.schema import find_task
 from graph200k.seeds import derive_seed
-from sampler.config import DatasetShare, SamplerConfig, with_overrides
+from sampler.config import ALL_SAID, DatasetShare, SamplerConfig, with_overrides
 from sampler.grid import Grid
-from sampler.own_images import ALL_SAID, own_grid, own_instructions, read_images
+from sampler.own_images import own_grid, own_instructions, read_images
 from sampler.samples import Sample
 from sampler.task_sampler import TaskSampler
 from trainer.adapters import Adapter, parse_adapter

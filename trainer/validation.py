@@ -16,8 +16,9 @@ from accelerate.utils import gather_object
 from graph200k.dataset import Dataset
 from graph200k.seeds import derive_seed
 from sampler.batch import Batch, collate
-from sampler.config import MixConfig
+from sampler.config import ALL_SAID, MixConfig
 from sampler.grid import Grid
+from sampler.pool import held_out_tasks
 from sampler.task_sampler import TaskSampler
 from trainer.config import ValidationSettings
 from trainer.flow import FlowSettings
@@ -69,7 +70,7 @@ class Validation:
         self._settings = settings
         self._flow = flow.model_copy(update={"loss_on": "masked"})
         self._accelerator = accelerator
-        self._samplers = _samplers(mix, settings)
+        self._samplers = validation_samplers(mix, settings)
 
     @torch.no_grad()
     def measure(self, model: Model, encoders: Encoders) -> dict[str, float]:
@@ -157,12 +158,13 @@ def _as_wide(rows: Sequence[np.ndarray]) -> list[np.ndarray]:
     ]  # fmt: skip
 
 
-def _samplers(mix: MixConfig, settings: ValidationSettings) -> Mapping[tuple[str, int], TaskSampler]:
+def validation_samplers(mix: MixConfig, settings: ValidationSettings) -> Mapping[tuple[str, int], TaskSampler]:
     """Return samplers of trained and of held-out tasks for each number of contexts, with all their instructions."""
     datasets = [Dataset(share.data) for share in mix.datasets]
-    held_out = sorted({name for share in mix.datasets for name in share.held_out})
+    shares = zip(mix.datasets, datasets, strict=True)
+    held_out = sorted({name for share, dataset in shares for name in held_out_tasks(share, dataset.catalogue)})
     kinds = {TRAINED: None} | ({HELD_OUT: held_out} if held_out else {})
-    always = {"seed": settings.seed, "reverse": 0.0, "drop_prompt": 0.0, "drop_task": 0.0, "drop_content": 0.0}
+    always = {"seed": settings.seed, "reverse": 0.0, "instructions": ALL_SAID}
     return {
         (kind, contexts): TaskSampler(
             datasets,

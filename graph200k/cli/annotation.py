@@ -31,7 +31,7 @@ def ingest(
     from graph200k.session import write_session
     from pipelines import ingest as pipeline
 
-    options = pipeline.IngestOptions(dedup=dedup, kind=kind, workers=workers or os.cpu_count() or 1)
+    options = pipeline.IngestOptions(dedup=dedup, kind=kind, workers=workers)
     with (
         progress("records") as bar,
         write_session(out, shard_size=shard_size or DEFAULT_SHARD_SIZE) as session,
@@ -54,13 +54,19 @@ def annotate(
     style_bank: Annotated[
         str | None, typer.Option(help="Folder or tars of pictures that style transfer takes its styles from.")
     ] = None,
-    only: Annotated[str | None, typer.Option(help="Run only these annotators (names, separated by commas).")] = None,
-    redo: Annotated[str | None, typer.Option(help="Run these again even where their output is there.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Run only these annotators, or those that make these node types (with commas).")
+    ] = None,
+    redo: Annotated[
+        str | None, typer.Option(help="Run these again where their output is there; without --only, nothing else.")
+    ] = None,
     redo_stale: Annotated[bool, typer.Option("--redo-stale", help="Run again what another version made.")] = False,
     remove: Annotated[str | None, typer.Option(help="Take out all that these made, and do nothing else.")] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed.")] = False,
     error_class: Annotated[str | None, typer.Option("--class", help="With --retry-failed: only this class.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes a stage [one a CPU].", min=1)] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes, of ingest and of each stage [one a CPU].", min=1)
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random [0].")] = None,
     shard_size: Annotated[int | None, typer.Option(help="Source records a shard, for a new dataset.", min=1)] = None,
     dedup: Annotated[bool, typer.Option("--dedup", help="Drop exact duplicates.")] = False,
@@ -73,7 +79,7 @@ def annotate(
     from graph200k import reports
     from graph200k.progress import progress
     from pipelines.annotate.command import run_annotate
-    from pipelines.annotate.config import read_config
+    from pipelines.annotate.config import annotator_names, read_config
     from pipelines.annotate.estimate import dry_run as estimate
     from pipelines.annotate.options import Options
     from pipelines.annotate.plan import Request
@@ -86,20 +92,25 @@ def annotate(
     classes = frozenset(split_names(error_class)) if retry_failed else None
     if error_class and not retry_failed:
         raise typer.BadParameter("--class goes with --retry-failed")
+    settings = read_config(
+        config,
+        preset=preset,
+        workers=workers,
+        seed=seed,
+        models=_pairs(model),
+        on_cpu=cpu or None,
+        style_bank=style_bank,
+    )
+    again = annotator_names(settings, split_names(redo))
+    chosen = annotator_names(settings, split_names(only)) or again
+    if left_out := sorted(set(again) - set(chosen)):
+        raise typer.BadParameter(f"--redo {','.join(left_out)}: not among --only {','.join(chosen)}")
     options = Options(
         data=where,
         sources=tuple(sources or ()),
-        config=read_config(
-            config,
-            preset=preset,
-            workers=workers,
-            seed=seed,
-            models=_pairs(model),
-            on_cpu=cpu or None,
-            style_bank=style_bank,
-        ),
-        only=tuple(split_names(only)) if only else tuple(split_names(redo)) if redo else None,
-        request=Request(frozenset(split_names(redo)), redo_stale, classes),
+        config=settings,
+        only=tuple(chosen) or None,
+        request=Request(frozenset(again), redo_stale, classes),
         weights=_weights_folder(),
         ray_address=ray_address,
         shard_size=shard_size,

@@ -81,7 +81,7 @@ def run_annotate(options: Options, listener: Listener) -> Report:
     annotators = choose_annotators(options.config, options.only, options.weights)
     _check_inputs(options)
     with write_session(options.data, shard_size=options.shard_size or DEFAULT_SHARD_SIZE) as session:
-        resume_ingest(session, IngestOptions(), listener.counts)
+        resume_ingest(session, IngestOptions(workers=options.config.workers), listener.counts)
         ingested = [_ingest(session, source, options, listener) for source in options.sources]
         plan, progress = _annotate(session, annotators, options, listener)
         if plan.records:
@@ -103,7 +103,8 @@ def _check_inputs(options: Options) -> None:
 
 def _ingest(session: Session, source: str, options: Options, listener: Listener) -> IngestReport:
     listener.phase(f"reading {source}")
-    return ingest(session, source, IngestOptions(dedup=options.dedup), listener.counts)
+    how = IngestOptions(dedup=options.dedup, workers=options.config.workers)
+    return ingest(session, source, how, listener.counts)
 
 
 def _annotate(

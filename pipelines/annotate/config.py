@@ -121,6 +121,18 @@ def read_config(path: Path | None, **overrides: Any) -> AnnotateConfig:
         raise PlanError(f"--config {path}: {' '.join(str(error).split())[:400]}") from None
 
 
+def annotator_names(config: AnnotateConfig, names: Iterable[str]) -> list[str]:
+    """Return the annotators that are meant by names of annotators or of node types they make, in the given order.
+
+    Raises
+    ------
+    UnknownNameError
+        For a name that is neither, or a preset that does not exist.
+    """
+    preset = _preset(config.preset)
+    return [_maker_of(name, preset) for name in names]
+
+
 def choose_annotators(config: AnnotateConfig, only: Iterable[str] | None, weights: Path) -> list[Annotator]:
     """Return the annotators of a run.
 
@@ -143,8 +155,7 @@ def choose_annotators(config: AnnotateConfig, only: Iterable[str] | None, weight
     PlanError
         For parameters that an annotator does not have, or a style bank without pictures.
     """
-    preset = _preset(config.preset)
-    names = [_maker_of(name, preset) for name in (preset if only is None else only)]
+    names = annotator_names(config, _preset(config.preset) if only is None else only)
     local = _local_models(config.models)
     parameters: Mapping[str, Mapping[str, Any]] = config.annotators
     if config.preset == SMOKE:

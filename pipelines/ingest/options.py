@@ -22,14 +22,20 @@ class IngestOptions:
     """Whether exact copies of a target (by the bytes in the source) are dropped; they are reported either way."""
     kind: str | None = None
     """Kind of source, found out by looking if None."""
-    workers: int = field(default_factory=_cpus)
-    """Processes that read and transcode; with 1 the work is done in this process, which a crash of a codec ends."""
+    workers: int | None = None
+    """Processes that read and transcode, one a CPU if None; with 1 the work is done in this process, which a crash of a
+    codec ends."""
     limits: Limits = DEFAULT_LIMITS
     """What one piece of input may cost."""
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
+        if self.workers is not None and self.workers < 1:
             raise ValueError(f"workers={self.workers}; expected 1 or more")
+
+    @property
+    def processes(self) -> int:
+        """Return how many processes read and transcode."""
+        return self.workers or _cpus()
 
 
 @dataclass(slots=True)

@@ -81,7 +81,7 @@ def ingest(
     remove_parts_from(session.folder, header.first_shard)
     planner = Planner(session.folder, opened, dedup=options.dedup, report=report)
     if write_plan(session.folder, header, planner.items(header.shard_size)):
-        _carry_out(session, options.workers, report, on_progress)
+        _carry_out(session, options.processes, report, on_progress)
     return report
 
 
@@ -100,7 +100,7 @@ def resume_ingest(session: Session, options: IngestOptions, on_progress: OnProgr
     if plan is not None:
         logger.warning("finishing the interrupted ingest of %s first (%d items)", plan.header.spec, plan.count)
         _check_source(session, plan)
-        _carry_out(session, options.workers, report, on_progress)
+        _carry_out(session, options.processes, report, on_progress)
     return report
 
 

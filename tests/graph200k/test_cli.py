@@ -28,6 +28,7 @@ from graph200k.schema import enumerate_tasks, from_node_link, graph200k_tasks
 from graph200k.session import write_session
 from pipelines.annotate.config import preset_models
 from support.datasets import make_varied_dataset
+from support.pictures import draw_scene
 from support.published import write_viton_hd
 from support.running import assert_clean
 
@@ -353,3 +354,20 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert process.stderr.read() == b""
     process.stderr.close()
     process.wait()
+
+
+def test_copies_of_a_photograph_are_said_by_ingest(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.fromarray(draw_scene(1)).save(tmp_path / "photos" / name)
+    kept = run("ingest", str(tmp_path / "photos"), "--out", str(tmp_path / "kept"))
+    assert kept.code == 0
+    assert "2 records added" in kept.out and "1 exact duplicates (kept; --dedup drops them)" in kept.out
+    dropped = run("ingest", str(tmp_path / "photos"), "--out", str(tmp_path / "dropped"), "--dedup")
+    assert "1 records added" in dropped.out and "1 exact duplicates (dropped)" in dropped.out
+
+
+def test_what_is_made_again_is_among_what_is_run(run: Run, data: Path) -> None:
+    result = run("annotate", "--data", str(data), "--only", "canny", "--redo", "hed", "--dry-run")
+    assert result.code == 2
+    assert "--redo hed: not among --only canny" in result.err

@@ -9,7 +9,7 @@ import pytest
 
 from annotators.lines import Canny
 from graph200k.errors import MissingWeightsError, PlanError, UnknownNameError
-from pipelines.annotate.config import PRESETS, AnnotateConfig, choose_annotators, read_config
+from pipelines.annotate.config import PRESETS, AnnotateConfig, annotator_names, choose_annotators, read_config
 
 
 def test_the_command_line_stands_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
@@ -53,3 +53,10 @@ def test_unknown_names_and_parameters_are_errors(tmp_path: Path) -> None:
         choose_annotators(AnnotateConfig(annotators={"cany": {}}), ["canny"], tmp_path)
     with pytest.raises(PlanError, match="canny has no parameter lo; it has low, high, short_side"):
         choose_annotators(AnnotateConfig(annotators={"canny": {"lo": 1}}), ["canny"], tmp_path)
+
+
+def test_a_node_type_means_the_annotator_of_the_preset_that_makes_it() -> None:
+    assert annotator_names(AnnotateConfig(preset="default"), ["mlsd", "canny"]) == ["mlsd", "canny"]
+    assert annotator_names(AnnotateConfig(preset="paper"), ["mlsd", "bbox"]) == ["mlsd_network", "bbox"]
+    with pytest.raises(UnknownNameError, match="mlsdd"):
+        annotator_names(AnnotateConfig(), ["mlsdd"])
