@@ -32,7 +32,7 @@ CONVERTED_NAME = "ControlNetHED.pth"
 _CAFFE_MEAN_RGB = (122.67892, 116.66877, 104.00699)
 _CONVS_IN_BLOCK = (2, 2, 3, 3, 3)
 _MULTIPLE = 64
-"""Sides that the network halves four times, as the detector rounds them."""
+"""Sides are rounded to this, as the detector does: the network halves them four times."""
 
 _AT_ONCE = 8
 """Pictures that a GPU takes together: 1 GB at 512×512."""

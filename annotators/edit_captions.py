@@ -30,9 +30,9 @@ QUESTION = (
 @ANNOTATORS.register("edit_captions")
 @dataclass(frozen=True, kw_only=True)
 class EditCaptions(PretrainedAnnotator):
-    """Names and descriptions for `fill_edit` and `depth_edit`, by Qwen2-VL (VisualCloze, Sec. 3.2).
+    """Names and descriptions for `fill_edit` and `depth_edit`, by Qwen2.5-VL (VisualCloze, Sec. 3.2).
 
-    A stage of its own before the generators: one answer serves all variants, and they share a GPU with no Qwen2-VL.
+    A stage of its own before the generators: one answer serves all variants, and they share no GPU with this model.
     """
 
     name = "edit_captions"

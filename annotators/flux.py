@@ -16,12 +16,11 @@ from annotators.generative import (
     GenerativeAnnotator,
     Running,
     batch_size,
-    generator_placement,
     in_batches,
     loading_options,
     settle_pipeline,
 )
-from annotators.pretrained import loading
+from annotators.pretrained import bfloat16_placement, loading
 from annotators.threads import one_thread
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ def _condition(
     """
     import torch
 
-    device, _ = generator_placement()
+    device, _ = bfloat16_placement()
     embeds, pooled, _ = pipeline.encode_prompt([job.prompt for job in jobs], device=device)
     has_prompt = torch.tensor([bool(job.prompt) for job in jobs], device=device)
     embeds, pooled = embeds * has_prompt[:, None, None], pooled * has_prompt[:, None]
@@ -225,7 +224,7 @@ def _load_pipeline(kind: str, name: str, folder: Path, running: Running) -> Any:
             if kind == "FluxPriorReduxPipeline":
                 # Its text encoders are Depth's, which is asked for prompts; it would load them a second time.
                 parts = dict.fromkeys(("text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2"))
-                _, dtype = generator_placement()
+                _, dtype = bfloat16_placement()
                 pipeline = cls.from_pretrained(folder, dtype=dtype, use_safetensors=True, **parts)
                 settle_pipeline(pipeline, Running(offload=running.offload), "")
             else:
@@ -255,7 +254,7 @@ def _shared_parts(folder: Path, running: Running) -> dict[str, Any]:
 
 
 def _is_same(first: Path, second: Path) -> bool:
-    """Return whether two folders hold the same files. 10 GB are read in the seconds that loading them twice takes."""
+    """Return whether two folders hold the same files: reading 10 GB takes no longer than loading them twice would."""
     names = sorted(path.name for path in first.iterdir()) if first.is_dir() and second.is_dir() else []
     if not names or names != sorted(path.name for path in second.iterdir()):
         return False

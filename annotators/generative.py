@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from annotators.batching import BatchSize
-from annotators.pretrained import PretrainedAnnotator, placement
+from annotators.pretrained import PretrainedAnnotator, bfloat16_placement, placement
 from annotators.screening import Screen, load_clip, load_nsfw_filter
 from graph200k.errors import PlanError
 
@@ -89,19 +89,11 @@ class PromptedAnnotator(GenerativeAnnotator):
         return replace(super().screen(), agreement=agreement, min_agreement=self.min_agreement)
 
 
-def generator_placement() -> tuple[torch.device, torch.dtype]:
-    """Return where generators run and in which precision: bf16 on a GPU, for T5 and SDXL's VAE overflow in fp16."""
-    import torch
-
-    device, _ = placement()
-    return device, torch.bfloat16 if device.type == "cuda" else torch.float32
-
-
 def settle_pipeline(pipeline: DiffusionPipeline, running: Running, network: str) -> None:
     """Put a pipeline where it runs, quietly; ``network`` is its attribute with the denoising network."""
     import torch
 
-    device, _ = generator_placement()
+    device, _ = bfloat16_placement()
     pipeline.set_progress_bar_config(disable=True)
     if running.offload and device.type == "cuda":
         pipeline.enable_model_cpu_offload()
@@ -113,7 +105,7 @@ def settle_pipeline(pipeline: DiffusionPipeline, running: Running, network: str)
 
 def loading_options(running: Running) -> dict[str, Any]:
     """Return what ``from_pretrained`` of a pipeline takes to load it that way."""
-    _, dtype = generator_placement()
+    _, dtype = bfloat16_placement()
     options: dict[str, Any] = {"dtype": dtype}
     if running.quantised:
         from diffusers import PipelineQuantizationConfig

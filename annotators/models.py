@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from annotators.weights import file_sha256
 from graph200k.errors import MissingWeightsError, UnknownNameError
 
 _HUB = "https://huggingface.co"
@@ -80,7 +81,7 @@ def read_models() -> dict[str, ModelId]:
 
 
 MODELS: Mapping[str, ModelId] = read_models()
-"""Every model of the preset `paper` by name."""
+"""Every model that an annotator loads from the Hub, by name."""
 
 
 def local_model(name: str, folder: Path, *, tiny: bool = False) -> LocalModel:
@@ -105,7 +106,7 @@ def local_model(name: str, folder: Path, *, tiny: bool = False) -> LocalModel:
         )
     digest = hashlib.sha256()
     for path in files:
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{_sha256(path)}\n".encode())
+        digest.update(f"{path.relative_to(folder).as_posix()}\0{file_sha256(path)}\n".encode())
     return LocalModel(name, folder, digest.hexdigest(), tiny)
 
 
@@ -175,8 +176,3 @@ def _missing(model: ModelId, why: str, error: Exception) -> MissingWeightsError:
         f"no weights of {model.id} at {model.revision}: {why} ({cause[:200]}); expected {model.size_gb:g} GB "
         f"({', '.join(model.files)}); {get}, or name a folder that holds them: --model {model.name}=PATH"
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

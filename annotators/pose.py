@@ -14,7 +14,7 @@ from annotators import pose_detection, pose_landmarks
 from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, Annotator, Resources
 from annotators.pose_drawing import draw_poses
 from annotators.pose_landmarks import Landmarks, drop_doubles, openpose_joints
-from annotators.pose_region import Fractions, Region, region_of_person, whole_image
+from annotators.pose_region import Region, ShrunkImage, region_of_person, whole_image
 from annotators.weights import load_path
 from graph200k.errors import MissingWeightsError
 
@@ -51,7 +51,7 @@ class OpenPose(Annotator):
         anchors = pose_detection.make_anchors()
 
         def annotate(images: Mapping[str, np.ndarray], rng: np.random.Generator) -> list[Annotation]:
-            image = Fractions(images["target"])
+            image = ShrunkImage(images["target"])
             regions = find_people(image, detector, anchors, self.min_score)
             people = [find_landmarks(image, region, landmarks) for region in regions]
             sure = drop_doubles([one for one in people if one.score >= self.min_score], _MIN_DISTANCE)
@@ -91,7 +91,7 @@ def load_network(path: Path) -> Network:
     return run
 
 
-def find_people(image: Fractions, detector: Network, anchors: np.ndarray, min_score: float) -> list[Region]:
+def find_people(image: ShrunkImage, detector: Network, anchors: np.ndarray, min_score: float) -> list[Region]:
     """Return the region of each person in an image, the surest first."""
     frame = whole_image(*image.image.shape[:2])
     seen = frame.crop(image, pose_detection.SIZE, cv2.BORDER_CONSTANT)
@@ -101,7 +101,7 @@ def find_people(image: Fractions, detector: Network, anchors: np.ndarray, min_sc
     return [region_of_person(centre, top) for centre, top in aligned]
 
 
-def find_landmarks(image: Fractions, region: Region, network: Network) -> Landmarks:
+def find_landmarks(image: ShrunkImage, region: Region, network: Network) -> Landmarks:
     """Return the landmarks, in pixels of the image, of the person in a region of an image.
 
     The network looks twice: its first answer has alignment points too, better than the detector's. On a real record
@@ -112,7 +112,7 @@ def find_landmarks(image: Fractions, region: Region, network: Network) -> Landma
     return _look(image, region_of_person(centre, top), network) if seen.score >= _WORTH_A_SECOND_LOOK else seen
 
 
-def _look(image: Fractions, region: Region, network: Network) -> Landmarks:
+def _look(image: ShrunkImage, region: Region, network: Network) -> Landmarks:
     values, score, _, heatmap, _ = network(region.crop(image, pose_landmarks.SIZE) / np.float32(255))
     seen = pose_landmarks.decode(values, float(score[0]), heatmap)
     return Landmarks(seen.score, region.to_image(seen.points), seen.certainty, region.to_image(seen.alignment))

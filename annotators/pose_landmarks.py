@@ -107,7 +107,8 @@ def drop_doubles(people: Sequence[Landmarks], min_distance: float) -> list[Landm
     people
         With points of the image.
     min_distance
-        Mean distance of the landmarks of two people, in heights of the better one's trunk (hips to circle).
+        Mean distance of the landmarks of two people, in radii of the better one's circle (hips to a point above the
+        head).
     """
     kept: list[Landmarks] = []
     for person in sorted(people, key=lambda one: -one.score):

@@ -17,7 +17,7 @@ WARP = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 """How OpenCV samples a region."""
 
 
-class Fractions:
+class ShrunkImage:
     """An RGB image (uint8, H×W×3) shrunk by whole numbers, once by each."""
 
     def __init__(self, image: np.ndarray) -> None:
@@ -60,7 +60,7 @@ class Region:
         """Return N×2 points of the image in shares of the region: the inverse of :meth:`to_image`."""
         return (points - (self.x, self.y)) @ self._rotation / self.side + 0.5
 
-    def crop(self, image: np.ndarray | Fractions, size: int, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
+    def crop(self, image: np.ndarray | ShrunkImage, size: int, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
         """Return what an RGB image (uint8, H×W×3) shows in the region, at size×size.
 
         Where it shrinks, the whole image is first shrunk by averaging: bilinear samples alone would skip pixels, and
@@ -69,13 +69,13 @@ class Region:
         Parameters
         ----------
         image
-            The whole picture; as :class:`Fractions` where several regions of it are looked at.
+            The whole picture; as :class:`ShrunkImage` where several regions of it are looked at.
         size
             Side of what is returned, in pixels.
         border
             What lies outside of the image, as OpenCV names it.
         """
-        fractions = image if isinstance(image, Fractions) else Fractions(image)
+        fractions = image if isinstance(image, ShrunkImage) else ShrunkImage(image)
         shrink = min(max(int(self.side / size), 1), *fractions.image.shape[:2])
         seen = fractions.of(shrink)
         return cv2.warpAffine(seen, self.matrix(size, shrink), (size, size), flags=WARP, borderMode=border)

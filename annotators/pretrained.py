@@ -121,6 +121,14 @@ def placement() -> tuple[torch.device, torch.dtype]:
     return (torch.device("cuda"), torch.float16) if torch.cuda.is_available() else (torch.device("cpu"), torch.float32)
 
 
+def bfloat16_placement() -> tuple[torch.device, torch.dtype]:
+    """Return where generators and language models run: bf16 on a GPU, for T5, SDXL's VAE and Qwen overflow in fp16."""
+    import torch
+
+    device, _ = placement()
+    return device, torch.bfloat16 if device.type == "cuda" else torch.float32
+
+
 def batched(run: BatchRun, size: int) -> BatchFunction:
     """Return an annotate function that takes up to ``size`` records at once on a GPU, and one on a CPU.
 

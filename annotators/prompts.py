@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
+from graph200k.captions import said
 from graph200k.record import Text
-
-_REFUSAL = re.compile(
-    r"^\W*(?:n/?a|none|null|unknown|no (?:image|description|caption|text)\b.*"
-    r"|(?:i'?m |i am )?(?:sorry|unable)\b.*|i (?:can(?:no|')t|could ?n[o']t|do ?n[o']t)\b.*"
-    r"|as an ai\b.*|the image (?:is|appears) (?:blank|empty|not)\b.*)\W*$",
-    re.IGNORECASE | re.DOTALL,
-)
 
 
 def prompt_of(text: Text) -> str:
@@ -27,7 +19,6 @@ def prompt_of(text: Text) -> str:
     ''
     """
     for words in (text.description, text.item):
-        line = " ".join((words or "").split())
-        if line and not _REFUSAL.match(line):
+        if line := said(words):
             return line
     return ""

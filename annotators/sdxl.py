@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from annotators.generative import Running, batch_size, generator_placement, in_batches, settle_pipeline
-from annotators.pretrained import loading
+from annotators.generative import Running, batch_size, in_batches, settle_pipeline
+from annotators.pretrained import bfloat16_placement, loading
 from annotators.threads import one_thread
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def load_style_pipeline(
 
     ``folders`` holds those of ``sdxl``, ``sdxl_canny`` and ``ip_adapter``.
     """
-    _, dtype = generator_placement()
+    _, dtype = bfloat16_placement()
     with loading("sdxl_canny", folders["sdxl_canny"]):
         from diffusers import ControlNetModel, StableDiffusionXLControlNetPipeline
 

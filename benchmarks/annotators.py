@@ -27,7 +27,7 @@ from annotators.foreground import open_session
 from annotators.pose_detection import SIZE as DETECTOR_SIZE
 from annotators.pose_detection import make_anchors
 from annotators.pose_landmarks import SIZE as LANDMARKS_SIZE
-from annotators.pose_region import WARP, Fractions, whole_image
+from annotators.pose_region import WARP, ShrunkImage, whole_image
 from annotators.threads import one_thread
 from annotators.weights import default_weights_folder, find, load_path
 from benchmarks.rows import row
@@ -117,7 +117,7 @@ def bare_pose(image: np.ndarray, weights: Path) -> Call:
     """Return OpenCV and LiteRT on the pixels that ours looks at: where the person is was found out ahead."""
     detector, landmarks = (pose.load_network(load_path(name, weights)) for name in pose.OpenPose.weights)
     frame = whole_image(*image.shape[:2])
-    (person,) = pose.find_people(Fractions(image), detector, make_anchors(), 0.5)
+    (person,) = pose.find_people(ShrunkImage(image), detector, make_anchors(), 0.5)
     looks = [(detector, frame, DETECTOR_SIZE), *[(landmarks, person, LANDMARKS_SIZE)] * 2]
     shrinks = [max(int(region.side / size), 1) for _, region, size in looks]
     matrices = [region.matrix(size, shrink) for (_, region, size), shrink in zip(looks, shrinks, strict=True)]

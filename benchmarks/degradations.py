@@ -27,6 +27,7 @@ from skimage import data
 from annotators.degradations import NAMES, Params, degradations, replay
 from annotators.degradations.choice import Choice
 from benchmarks.degradation_rivals import Operator, albumentations_rivals, plain_rivals
+from benchmarks.rows import row
 from graph200k.seeds import derive_rng
 
 BLURS = ("blur", "defocus", "gaussian_blur")
@@ -149,12 +150,6 @@ def codec_ratio(image: np.ndarray) -> float:
     return ours / alone
 
 
-def row(name: str, value: float, unit: str, target: float | None, better: str = "lower") -> dict[str, Any]:
-    """Return one row of the report."""
-    met = target is None or (value <= target if better == "lower" else value >= target)
-    return {"name": name, "value": round(value, 3), "unit": unit, "target": target, "better": better, "ok": met}
-
-
 def rows(timings: list[Timing], copy_ms: float, jpeg2000_ratio: float) -> list[dict[str, Any]]:
     """Return the report: each degradation (median over kinds and severities, and slowest), ratios, summaries."""
     ours = {name: [timing for timing in timings if timing.case.name == name] for name in NAMES}
@@ -164,20 +159,22 @@ def rows(timings: list[Timing], copy_ms: float, jpeg2000_ratio: float) -> list[d
     report = [row("degradations: memcpy", copy_ms, "ms", None)]
     for name in NAMES:
         limit = BLUR_LIMIT_MS if name in BLURS else LIMIT_MS
-        report.append(row(f"degradations: {name}", statistics.median(bound[name]), "ms", limit))
+        report.append(row(f"degradations: {name}", statistics.median(bound[name]), "ms", limit, "lower"))
         if len(bound[name]) > 1:
-            report.append(row(f"degradations: {name}, slowest", max(bound[name]), "ms", limit))
-    report.append(row("degradations: jpeg2000 / codec alone", jpeg2000_ratio, "×", CODEC_LIMIT))
+            report.append(row(f"degradations: {name}, slowest", max(bound[name]), "ms", limit, "lower"))
+    report.append(row("degradations: jpeg2000 / codec alone", jpeg2000_ratio, "×", CODEC_LIMIT, "lower"))
     for timing in timings:
         if timing.rival is not None:
             label = " ".join(filter(None, (timing.case.name, timing.case.kind)))
             rival = timing.case.rival[0]
             limit = RIVAL_LIMIT if rival.startswith("A.") else None
-            report.append(row(f"degradations: {label} / {rival}", timing.ours / timing.rival, "×", limit))
-    report.append(row("degradations: median of the 32", statistics.median(typical.values()), "ms", MEDIAN_LIMIT_MS))
+            report.append(row(f"degradations: {label} / {rival}", timing.ours / timing.rival, "×", limit, "lower"))
+    report.append(
+        row("degradations: median of the 32", statistics.median(typical.values()), "ms", MEDIAN_LIMIT_MS, "lower")
+    )
     speed_ups = [RELEASE_MS.get(name, RELEASE_REST_MS) / release_equivalent(name, bound[name]) for name in NAMES]
     mean = math.exp(statistics.fmean(math.log(factor) for factor in speed_ups))
-    report.append(row("degradations: speed-up over the release, geometric mean", mean, "×", SPEED_UP_GOAL, "higher"))
+    report.append(row("degradations: speed-up over the release, geometric mean", mean, "×", SPEED_UP_GOAL))
     return report
 
 

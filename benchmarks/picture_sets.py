@@ -14,7 +14,7 @@ from PIL import Image
 from graph200k.catalogue import GRAPH200K, MetaTask
 from graph200k.codecs import encode_image
 from graph200k.parts import PartRow, write_part
-from graph200k.record import SOURCE, Origin, RecordInfo, stored_nodes
+from graph200k.record import SOURCE, Origin, RecordInfo, nodes_stored_by_default
 from graph200k.session import write_session
 from pipelines.demo import write_demo
 from sampler.fit import fit_image
@@ -60,7 +60,7 @@ def write_pictures(
                 row
                 for ordinal, image in enumerate(part)
                 for row in _record(
-                    image, start + ordinal, ordinal, stored_nodes() if nodes is None else nodes, variants
+                    image, start + ordinal, ordinal, nodes_stored_by_default() if nodes is None else nodes, variants
                 )
             ]
             write_part(session.folder, session.run, shard, "all-0", rows)

@@ -154,7 +154,7 @@ def train(
     stream
         To learn from; 0, 1 and 2 contexts take turns.
     recipe
-        See there.
+        See :class:`Recipe`.
     evaluate
         Called with the number of steps done, after every ``every`` of them, while the weights are the average.
     every

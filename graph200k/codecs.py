@@ -140,12 +140,12 @@ def decode_image(data: bytes, *, channels: int, bits: int = 8, limits: Limits = 
 def decode_picture(data: bytes, *, channels: int, scale: int = 1, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
     """Return a shard member as Pillow holds it, of mode ``L`` for ``channels=1``, else ``RGB``.
 
-    For who goes on with Pillow: an array costs a copy, and another one on the way back.
+    For callers that stay with Pillow: an array and back would cost two copies.
 
     Parameters
     ----------
     data, channels, limits
-        As of :func:`decode_image`, and so is what is raised.
+        As in :func:`decode_image`, which also lists the errors.
     scale
         2, 4 or 8 decode a JPEG (whose sides are no shorter than that) at a half, a quarter or an eighth of its size,
         sides rounded up, by a smaller inverse DCT; see :func:`decode_scale`. A PNG is always decoded in full.

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field, replace
 from typing import IO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from graph200k.catalogue import GRAPH200K, Catalogue
 from graph200k.errors import DatasetError
 from graph200k.facts import fact_from_json, makers, pack_makers, unpack_makers, with_fact, without_fact
 from graph200k.failures import record_failures
-from graph200k.index import INDEX_SCHEMA, members_table, read_table, records_of, table_members
+from graph200k.index import INDEX_SCHEMA, members_table, read_table, records_of, table_members, write_table
 from graph200k.parts import PARTS, PartReader, PartRow, list_parts
 from graph200k.record import (
     FACTS,
@@ -186,8 +185,7 @@ def _write(
     finally:
         if old is not None:
             old.close()
-    with folder.writer(f"{PARTS}/{name}.parquet") as file:
-        pq.write_table(members_table(members), file, compression="zstd", store_schema=False)
+    write_table(folder, f"{PARTS}/{name}.parquet", members_table(members))
     return records_of(number, members, sources, catalogue)
 
 

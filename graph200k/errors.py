@@ -92,7 +92,7 @@ class MissingWeightsError(Graph200KError):
 
 
 class AnswerError(Graph200KError):
-    """Raise when a model that writes answers something else than what it was asked for; the message has its text."""
+    """Raise when a language model's answer is not what was asked for; the message quotes it."""
 
 
 class RejectedError(Graph200KError):

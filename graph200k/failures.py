@@ -22,8 +22,7 @@ class Failure:
     fingerprint: str
     """Fingerprint of the annotator that failed; another version is tried again without being asked."""
     error: str
-    """Class: ``error``, ``oom``, ``timeout``, ``worker_died``, ``missing_input``, ``bad_answer``, ``rejected``,
-    ``unsafe_input``, ``duplicate``."""
+    """Class, such as ``oom`` or ``bad_image``; ``docs/format.md`` lists them."""
     message: str
     when: datetime
     count: int

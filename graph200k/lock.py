@@ -68,8 +68,8 @@ def _take(folder: Folder, run: str) -> None:
 def _clear(folder: Folder, holder: dict[str, Any], own: bytes) -> None:
     """Take a dead holder's lock away.
 
-    Of several that found it dead, a slow one would take away the lock that a fast one has taken by then. So only who
-    holds a second file may, and looks again first.
+    Of several that found it dead, a slow one would take away the lock that a fast one has taken by then. So it takes a
+    second lock file to remove the first, whose content is checked once more before.
     """
     if not folder.create_exclusively(TAKEOVER, own):
         if _is_dead(_read(folder, TAKEOVER)):  # killed in the few milliseconds that it takes

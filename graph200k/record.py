@@ -291,7 +291,7 @@ def is_consistent(quality: Quality) -> bool:
     return score is None or score >= MIN_OBJECT_CONSISTENCY
 
 
-def stored_nodes(catalogue: Catalogue = GRAPH200K) -> list[str]:
+def nodes_stored_by_default(catalogue: Catalogue = GRAPH200K) -> list[str]:
     """Return the node types other than the target that live in shards by default."""
     return [
         entry.name

@@ -38,7 +38,7 @@ class Problem:
     """File name of a member or table, or "" for the shard as a whole."""
     message: str
     damaged: bool = False
-    """Whether the member's own bytes are at fault: then a repair sets it aside."""
+    """Whether the member is damaged or not in the index: a repair does not keep it."""
 
 
 def verify(data: str) -> list[Problem]:

@@ -78,11 +78,6 @@ def load_row(dataset: Dataset, row: int, cells: Sequence[Cell], size: tuple[int,
     return pixels
 
 
-def variants(dataset: Dataset, row: int, node: str) -> list[int]:
-    """Return the variants of a node type that a record can show: all roles there and usable; [] if it has none."""
-    return dataset.variants(row, node)
-
-
 class _FittedPictures:
     """Images of one record at the size of a cell, each read once."""
 

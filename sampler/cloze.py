@@ -1,7 +1,7 @@
 """Cloze specs: any conditions and any targets over the node types of a dataset, beyond the paths of its graph.
 
 ``openpose,canny:target`` puts two conditions together, ``target:depth,normal`` asks for two maps at once. They are
-for evaluation on tasks that training never saw (paper, Sec. 5): drawn when they are asked for by name, and never else.
+for evaluation on tasks that training never saw (paper, Sec. 5), and drawn only when they are asked for by name.
 """
 
 from __future__ import annotations

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from graph200k.captions import said
 from graph200k.catalogue import Catalogue, MetaTask, NodeType
 from graph200k.record import Edit, Text
 from graph200k.schema import Task
 from sampler.choices import Choice, pick
 from sampler.phrasebook import frames
-from sampler.wording import as_name, as_sentence, image_name, said
+from sampler.wording import as_name, as_sentence, image_name
 
 
 def cues_suffice(task: Task, catalogue: Catalogue) -> bool:

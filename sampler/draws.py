@@ -137,7 +137,10 @@ class Drawer:
         )
 
     def _context_probabilities(self) -> np.ndarray:
-        """Return lists×(C+1): cumulative probabilities of 0, 1, … examples; what too few records allow adds to less."""
+        """Return lists×(C+1): cumulative probabilities of 0, 1, … examples.
+
+        A number that a list has too few records for counts as the most that it allows.
+        """
         wanted = np.array(self._config.contexts) / sum(self._config.contexts)
         result = np.zeros((len(self._lists), len(wanted)))
         for number, probability in enumerate(wanted):

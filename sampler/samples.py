@@ -14,7 +14,7 @@ from graph200k.dataset import Dataset
 from graph200k.record import Edit, RecordInfo
 from graph200k.schema import Task
 from graph200k.seeds import derive_rng
-from sampler.cells import Cell, load_row, variants
+from sampler.cells import Cell, load_row
 from sampler.cloze import ClozeTask
 from sampler.columns import Column
 from sampler.config import SamplerConfig
@@ -187,7 +187,7 @@ def cells_of(
         entry = dataset.catalogue[column.node]
         variant, params = None, None
         if entry.has_variants:
-            found = variants(dataset, record, column.node)
+            found = dataset.variants(record, column.node)
             variant = found[bits % len(found)]
         if entry.storage is Storage.ONLINE:
             params = degradations[column.node]().draw(derive_rng("online", *stream))

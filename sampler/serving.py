@@ -54,13 +54,11 @@ class RecordLists:
         int32, n×2: width and height of each target.
     contents
         uint64, equal for exact duplicates; of those, the record that can serve most is kept and the others are never
-        drawn, so that an example can never be a copy of the query. None if there is nothing to compare.
+        drawn, so that an example can never be a copy of the query.
     """
 
-    def __init__(self, availability: np.ndarray, sizes: np.ndarray, contents: np.ndarray | None = None) -> None:
-        kept = np.arange(len(availability), dtype=np.int32)
-        if contents is not None:
-            kept = _without_duplicates(contents, np.bitwise_count(availability))
+    def __init__(self, availability: np.ndarray, sizes: np.ndarray, contents: np.ndarray) -> None:
+        kept = _without_duplicates(contents, np.bitwise_count(availability))
         self.duplicates = len(availability) - len(kept)
         buckets, masks = aspect_buckets(sizes[kept]), availability[kept]
         sorting = np.lexsort((masks, buckets))

@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-_CLOSING = "\"'”’)»"
-
-_SAYS_NOTHING = frozenset(
-    {"", "n/a", "na", "none", "null", "nil", "nan", "unknown", "untitled", "no caption", "no description", "empty"}
-    | {"no description available", "not available", "description not available", "no caption available"}
-)
-"""Captions, without case and full stop, that stand for a missing one."""
-
-_REFUSES = re.compile(
-    r"(i am|i'm|i’m|we are|we're) (sorry|unable|not able)|i (cannot|can't|can’t|could not) |as an ai\b"
-    r"|(sorry|unfortunately), i\b|there is no (image|picture|photo)",
-    re.IGNORECASE,
-)
-"""How a captioner's answer begins that describes nothing."""
+from graph200k.captions import CLOSING
 
 
 def counted(count: int, noun: str) -> str:
@@ -70,19 +56,6 @@ def capitalised(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def said(text: str | None) -> str:
-    r"""Return a caption on one line, "" if it is missing or says nothing about a picture.
-
-    Examples
-    --------
-    >>> said("  a red\n car "), said("N/A."), said("I'm sorry, I cannot see it."), said(None)
-    ('a red car', '', '', '')
-    """
-    line = " ".join((text or "").split())
-    bare = line.strip(" .!?-_" + _CLOSING).casefold()
-    return "" if bare in _SAYS_NOTHING or _REFUSES.match(line) else line
-
-
 def as_sentence(line: str) -> str:
     """Return a caption that starts with a capital and ends with a full stop (or ! or ?); "" stays "".
 
@@ -94,7 +67,7 @@ def as_sentence(line: str) -> str:
     line = line.rstrip(" ,;:-")
     if not line:
         return ""
-    ends = line.rstrip(_CLOSING).endswith((".", "!", "?", "…"))
+    ends = line.rstrip(CLOSING).endswith((".", "!", "?", "…"))
     return capitalised(line if ends else f"{line}.")
 
 

@@ -1,1 +1,1 @@
-"""Fine-tuning, generation and evaluation."""
+"""Fine-tuning FLUX with a LoRA, and generating with it."""

@@ -1,4 +1,4 @@
-"""All settings of a training run, from one YAML file; each part stands beside the code that reads it."""
+"""All settings of a training run, from one YAML file; those of models, LoRA and objective stand beside their code."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def train(options: TrainOptions, make_painter: PainterFactory | None = None) -> 
     Parameters
     ----------
     options
-        See there.
+        See :class:`TrainOptions`.
     make_painter
         Makes what draws the pictures of validations; None draws none.
 

@@ -23,7 +23,6 @@ Data = Annotated[
     typer.Option("--data", help=f"Dataset, a path or URL [$GRAPH200K_DATA or {DEFAULT_DATA}]."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-Names = Annotated[str | None, typer.Option(help="Names, separated by commas.")]
 
 
 @app.callback()

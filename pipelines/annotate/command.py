@@ -16,7 +16,7 @@ from graph200k.dataset import Dataset
 from graph200k.errors import DatasetError
 from graph200k.failures import read_failures
 from graph200k.manifest import DEFAULT_SHARD_SIZE, MANIFEST
-from graph200k.record import stored_nodes
+from graph200k.record import nodes_stored_by_default
 from graph200k.schema import graph200k_tasks
 from graph200k.session import Session, write_session
 from graph200k.storage import Folder
@@ -158,7 +158,7 @@ def _show(now: Progress, listener: Listener) -> None:
 def _report(dataset: Dataset, plan: Plan, progress: Progress, ingested: list[IngestReport], seconds: float) -> Report:
     counts = dataset.node_counts()
     stored = {node: counts[node] for node in dataset.stored_nodes()}
-    absent = [node for node in stored_nodes() if node not in stored]
+    absent = [node for node in nodes_stored_by_default() if node not in stored]
     failures = Counter(f"{failure.annotator}:{failure.error}" for failure in read_failures(dataset.folder))
     return Report(
         records=len(dataset),

@@ -95,13 +95,10 @@ class Progress:
     """Records that each annotator did."""
     seconds: Counter[str] = field(default_factory=Counter)
     """Time spent in each annotator, over all workers."""
-    pixels: Counter[str] = field(default_factory=Counter)
-    """Pixels that each annotator saw."""
     rejected: Counter[str] = field(default_factory=Counter)
     """Generated pictures that a quality gate rejected, by ``annotator:reason``."""
     bytes: Counter[str] = field(default_factory=Counter)
     """Encoded size of what each annotator made."""
-    started: float = 0.0
     first: float = 0.0
     last: float = 0.0
     """Clock at the start of the run, and at the first and last finished unit."""
@@ -115,7 +112,7 @@ class Progress:
         if not self.first:
             self.first, self.first_done = self.last, self.done
         for report in unit["reports"]:
-            for name in ("made", "failed", "runs", "seconds", "pixels", "bytes", "rejected"):
+            for name in ("made", "failed", "runs", "seconds", "bytes", "rejected"):
                 getattr(self, name).update(report[name])
 
     @property
@@ -210,7 +207,7 @@ def annotate(
 ) -> Progress:
     """Do what ``plan`` says on the Ray this process is connected to, and seal every shard that it touches."""
     passes = [(pools, units(_work_of(plan, pools), _unit_size(plan, pools))) for pools in plan.passes]
-    progress = Progress(sum(len(needs) for _, pieces in passes for _, _, needs in pieces), started=time.monotonic())
+    progress = Progress(sum(len(needs) for _, pieces in passes for _, _, needs in pieces))
     on_progress(progress)
     run = _Run(session, plan, seed, weights)
     for pools, pieces in passes:

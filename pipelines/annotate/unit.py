@@ -59,7 +59,6 @@ class UnitOfWork:
     def __post_init__(self) -> None:
         self._runs: Counter[str] = Counter()
         self._seconds: Counter[str] = Counter()
-        self._pixels: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
 
     def annotate(self, needs: Sequence[tuple[int, str, list[str]]]) -> Iterator[PartRow]:
@@ -85,7 +84,6 @@ class UnitOfWork:
             "bytes": _total((row.annotator, len(row.data)) for row in rows if row.data is not None),
             "runs": self._runs,
             "seconds": self._seconds,
-            "pixels": self._pixels,
             "rejected": self._rejected,
         }
 
@@ -160,7 +158,6 @@ class UnitOfWork:
             return failed(_error_class(rows), f"{type(rows).__name__}: {rows}"[:MAX_ERROR_CHARACTERS])
         self._runs[annotator.name] += 1
         self._seconds[annotator.name] += time.perf_counter() - started
-        self._pixels[annotator.name] += images["target"].shape[0] * images["target"].shape[1]
         self._forward(rows)
         return rows
 

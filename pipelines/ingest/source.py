@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -253,8 +252,3 @@ def origin_of(item: SourceItem, kind: str, data: bytes, collection: str | None =
     if not digest.startswith(item.sha256):
         raise SourceError(f"{item.name} changed while it was being ingested; run again when nobody writes to it")
     return Origin(name=item.name, kind=kind, collection=collection, sha256=digest)
-
-
-def limits_dict(limits: Limits) -> dict[str, int]:
-    """Return limits as JSON."""
-    return dataclasses.asdict(limits)

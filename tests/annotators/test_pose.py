@@ -10,7 +10,7 @@ from annotators.base import AnnotateFunction
 from annotators.pose import Network, OpenPose, find_landmarks, find_people, joints_within, load_network
 from annotators.pose_drawing import COLOURS
 from annotators.pose_landmarks import OPENPOSE_JOINTS
-from annotators.pose_region import Fractions, Region
+from annotators.pose_region import Region, ShrunkImage
 from annotators.weights import load_path
 from graph200k.codecs import is_blank
 from graph200k.errors import MissingWeightsError
@@ -48,7 +48,7 @@ def draw(annotate: AnnotateFunction, image: np.ndarray) -> np.ndarray:
 def find_joints(image: np.ndarray, networks: tuple[Network, Network]) -> list[np.ndarray]:
     """Return the joints (18×2) of each person in an image."""
     detector, landmarks = networks
-    picture = Fractions(image)
+    picture = ShrunkImage(image)
     regions = find_people(picture, detector, pose_detection.make_anchors(), 0.5)
     people = [find_landmarks(picture, region, landmarks) for region in regions]
     return [joints_within(one, *image.shape[:2], 0.3) for one in people]
@@ -163,7 +163,7 @@ def test_thresholds_are_parameters(weights_folder: Path) -> None:
 
 
 def test_a_region_without_a_size_is_nobody(networks: tuple[Network, Network]) -> None:
-    nothing = find_landmarks(Fractions(photographs.astronaut()), Region(x=5, y=5, side=0), networks[1])
+    nothing = find_landmarks(ShrunkImage(photographs.astronaut()), Region(x=5, y=5, side=0), networks[1])
     assert nothing.score < 0.5
 
 

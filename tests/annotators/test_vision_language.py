@@ -178,7 +178,7 @@ def test_a_caption_is_marked_as_machine_made(folders: dict[str, Path]) -> None:
 
 
 def test_half_precision_gives_the_same_answer(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("annotators.vision_language._placement", lambda: (torch.device("cpu"), torch.bfloat16))
+    monkeypatch.setattr("annotators.vision_language.bfloat16_placement", lambda: (torch.device("cpu"), torch.bfloat16))
     ((caption, _),) = ask_twice(
         load_ask(folders["qwen2_5_vl"]), [IMAGE], "?", parse_caption, [np.random.default_rng(0)]
     )

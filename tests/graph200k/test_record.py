@@ -25,8 +25,8 @@ from graph200k.record import (
     content_hash,
     is_consistent,
     make_key,
+    nodes_stored_by_default,
     sanitise_key,
-    stored_nodes,
 )
 
 KEY = re.compile(rf"[A-Za-z0-9_-]{{1,{MAX_KEY_LENGTH}}}")
@@ -146,5 +146,5 @@ def test_a_reference_counts_from_a_consistency_of_3(score: int | None, consisten
 
 
 def test_stored_nodes_are_those_that_lie_in_shards() -> None:
-    assert len(stored_nodes()) == 16
-    assert {GRAPH200K[name].storage for name in stored_nodes()} == {Storage.STORED}
+    assert len(nodes_stored_by_default()) == 16
+    assert {GRAPH200K[name].storage for name in nodes_stored_by_default()} == {Storage.STORED}

@@ -16,7 +16,7 @@ from graph200k.parts import write_part
 from graph200k.record import Member
 from graph200k.session import write_session
 from graph200k.storage import Folder
-from sampler.cells import Cell, load_row, variants, write_pixels
+from sampler.cells import Cell, load_row, write_pixels
 from sampler.fit import fit_image
 from support.datasets import annotation_row, make_dataset
 from support.full_datasets import make_full_dataset
@@ -171,9 +171,9 @@ def test_cells_of_another_record_are_refused(dataset: Dataset) -> None:
 
 
 def test_variants_are_those_with_all_their_images_usable(dataset: Dataset) -> None:
-    assert variants(dataset, 0, "instant_style") == [0, 4]
-    assert variants(dataset, 1, "instant_style") == []
-    assert variants(dataset, 0, "canny") == []
+    assert dataset.variants(0, "instant_style") == [0, 4]
+    assert dataset.variants(1, "instant_style") == []
+    assert dataset.variants(0, "canny") == []
 
 
 def test_a_damaged_member_is_an_error_that_names_it(data: Path, tmp_path: Path) -> None:

@@ -2,36 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sampler.wording import as_name, as_sentence, listed, listed_clauses, said
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        None,
-        "",
-        "  \n",
-        "None",
-        "N/A.",
-        "null",
-        "No description available.",
-        "Sorry, I cannot help with that.",
-        "I'm unable to describe the image.",
-        "As an AI model, I see nothing.",
-        "There is no image attached.",
-    ],
-)
-def test_a_caption_that_describes_nothing_counts_as_missing(text: str | None) -> None:
-    assert said(text) == ""
-
-
-@pytest.mark.parametrize("text", ["None of the three chairs is taken", "I love NY mug", "There is no one on the beach"])
-def test_a_caption_that_only_begins_like_a_refusal_is_kept(text: str) -> None:
-    assert said(text) == text
-
-
-def test_a_caption_over_several_lines_becomes_one() -> None:
-    assert said("A red\r\n car\t on\u00a0 a road ") == "A red car on a road"
+from sampler.wording import as_name, as_sentence, listed, listed_clauses
 
 
 @pytest.mark.parametrize(
