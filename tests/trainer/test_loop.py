@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,6 +77,17 @@ def test_a_resumed_run_equals_one_that_was_never_stopped_bit_for_bit(
     losses = [[line["loss"] for line in read_metrics(tmp_path / name) if "loss" in line] for name in ("whole", "cut")]
     assert losses[0] == losses[1]
     assert len(losses[0]) == 6
+
+
+# A minute for the C++ of four programs, where no earlier run left them in torch's cache.
+@pytest.mark.heavy
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch compiles with it")
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+def test_a_compiled_run_trains_saves_and_goes_on_as_one_that_is_not(make: Make, tmp_path: Path) -> None:
+    plain = run(make(loop={"steps": 6}), tmp_path / "plain")
+    compiled = make(loop={"steps": 6}, compute={"checkpointing": "selective", "compile": True})
+    write_stop_file_after(tmp_path / "compiled", compiled, steps=3)
+    assert distance(run(compiled, tmp_path / "compiled", "latest"), plain) < 1e-5
 
 
 def write_stop_file_after(out: Path, config: TrainConfig, steps: int) -> None:
