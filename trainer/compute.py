@@ -27,7 +27,7 @@ class ComputeSettings(Settings):
     cost one more forward pass."""
     compile: bool = False
     """Compile one block of each kind, which all others share; from the second grid shape on, one program serves all
-    shapes. Three more serve validation. On an int8 base it is an error."""
+    shapes. Validation has programs of its own. On an int8 base it is an error."""
 
 
 def prepare_blocks(transformer: FluxTransformer2DModel, settings: ComputeSettings) -> None:
@@ -49,7 +49,7 @@ def prepare_blocks(transformer: FluxTransformer2DModel, settings: ComputeSetting
             raise PlanError(
                 "compute.compile = true: the variant on FLUX.1-dev does not run compiled blocks; set it to false"
             )
-        refuse_int8(transformer, "compute.compile = true (torch does not compile its backward pass)", "nf4 or none")
+        refuse_int8(transformer, "compute.compile = true (torch does not compile it for training)", "nf4 or none")
         from torch._dynamo import config  # a second to load
 
         config.recompile_limit = max(config.recompile_limit, _MAX_PROGRAMS)
