@@ -61,7 +61,7 @@ train: .venv/train.stamp $(DATA)/dataset.json
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest
 
-# Twenty kills of the driver in one run, with and without models: about 15 minutes.
+# Twenty kills of the driver in one run, with and without models: about 15 minutes; a compiled training: one more.
 test-heavy: .venv/dev.stamp
 	$(BIN)/python -m pytest -m heavy
 

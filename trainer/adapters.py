@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 
 from graph200k.errors import MissingWeightsError, PlanError, SourceError
 from trainer.lora import WEIGHTS_NAME
+from trainer.quantisation import refuse_int8
 
 PREFIX = "transformer."
 """Before the name of each module in a saved LoRA, for a pipeline has other models too."""
@@ -118,6 +119,8 @@ def load_adapters(transformer: FluxTransformer2DModel, adapters: Sequence[Adapte
     ------
     MissingWeightsError
         If a file is not there.
+    PlanError
+        If the base is int8 and a LoRA has biases, as the release's has.
     SourceError
         If a file has a weight that belongs to no Linear of the transformer: diffusers would leave it out silently.
     """
@@ -125,6 +128,8 @@ def load_adapters(transformer: FluxTransformer2DModel, adapters: Sequence[Adapte
     for name, adapter in zip(names, adapters, strict=True):
         saved = read_adapter(adapter)
         _check_keys(transformer, adapter.file, saved.state)
+        if any(key.endswith(".lora_B.bias") for key in saved.state):
+            refuse_int8(transformer, f"the biases of {adapter.file} (peft has no such layer)", "nf4 or none")
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several are meant
             FluxPipeline.load_lora_into_transformer(

@@ -54,12 +54,12 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer, names: Mapping[int, str]
     Parameters
     ----------
     optimiser
-        Whose state are tensors, as AdamW's.
+        Whose state are tensors and whole numbers, as AdamW's; bitsandbytes counts steps in such a number.
     names
         Name of each parameter by its ``id``.
     """
     return {
-        f"{names[id(parameter)]}/{quantity}": value.detach().cpu().clone()
+        f"{names[id(parameter)]}/{quantity}": torch.as_tensor(value).detach().cpu().clone()
         for parameter, state in optimiser.state.items()
         for quantity, value in state.items()
     }
@@ -76,11 +76,17 @@ def restore_optimiser(
     for group in optimiser.param_groups:
         for parameter in group["params"]:
             state = found.get(names[id(parameter)], {})
-            # A step count stays where the optimiser made it: on the CPU, unless it is fused.
+            device = {True: parameter.device, False: torch.device("cpu")}
             optimiser.state[parameter] = {
-                quantity: value.to(parameter.device if value.ndim or group.get("fused") else "cpu")
+                # A step count stays where the optimiser made it: on the CPU, unless it is fused.
+                quantity: _as_number(value.to(device[bool(value.ndim or group.get("fused"))]))
                 for quantity, value in state.items()
             }
+
+
+def _as_number(value: torch.Tensor) -> torch.Tensor | int:
+    """Return what was a whole number as one again; AdamW of torch counts steps in a floating-point tensor."""
+    return value if value.ndim or value.is_floating_point() else int(value)
 
 
 def write_checkpoint(

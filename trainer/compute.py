@@ -11,7 +11,12 @@ from torch.utils.checkpoint import checkpoint
 
 from graph200k.errors import PlanError
 from trainer.dev_variant import CleanTokenFlux
+from trainer.quantisation import refuse_int8
 from trainer.settings import Settings
+
+_MAX_PROGRAMS = 32
+"""Of one kind of block. A run has six: with and without gradients, of whole tensors and of slices, of one shape and of
+all. At torch's own limit of eight it would end with an error."""
 
 
 class ComputeSettings(Settings):
@@ -21,7 +26,8 @@ class ComputeSettings(Settings):
     """Blocks whose activations are computed again in the backward pass: none, every second one, or all. All of them
     cost one more forward pass."""
     compile: bool = False
-    """Compile one block of each kind, which all others share. From the second grid shape on, one program serves all."""
+    """Compile one block of each kind, which all others share; from the second grid shape on, one program serves all
+    shapes. Validation has programs of its own. On an int8 base it is an error."""
 
 
 def prepare_blocks(transformer: FluxTransformer2DModel, settings: ComputeSettings) -> None:
@@ -30,7 +36,7 @@ def prepare_blocks(transformer: FluxTransformer2DModel, settings: ComputeSetting
     Raises
     ------
     PlanError
-        If the dev variant is to be compiled.
+        If the dev variant or an int8 base is to be compiled.
     """
     if settings.checkpointing == "none":
         transformer.disable_gradient_checkpointing()
@@ -43,6 +49,10 @@ def prepare_blocks(transformer: FluxTransformer2DModel, settings: ComputeSetting
             raise PlanError(
                 "compute.compile = true: the variant on FLUX.1-dev does not run compiled blocks; set it to false"
             )
+        refuse_int8(transformer, "compute.compile = true (torch does not compile it for training)", "nf4 or none")
+        from torch._dynamo import config  # a second to load
+
+        config.recompile_limit = max(config.recompile_limit, _MAX_PROGRAMS)
         transformer.compile_repeated_blocks(fullgraph=True)
 
 

@@ -17,6 +17,7 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 
 from graph200k.errors import PlanError, SourceError
+from trainer.quantisation import refuse_int8
 from trainer.settings import Settings
 
 ADAPTER = "default"
@@ -60,8 +61,10 @@ def add_lora(transformer: FluxTransformer2DModel, settings: LoraSettings, genera
     Raises
     ------
     PlanError
-        If a target names no Linear.
+        If a target names no Linear, or the base is int8 and B is to have a bias.
     """
+    if settings.bias:
+        refuse_int8(transformer, "lora.bias = true (peft has no such layer)", "lora.bias = false, or nf4")
     linears = _target_linears(transformer, settings.targets)
     transformer.requires_grad_(False)
     transformer.add_adapter(_peft_config(linears, settings), adapter_name=ADAPTER)

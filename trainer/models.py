@@ -6,7 +6,6 @@ user's. Nothing but the parts named here is fetched, and no file but safetensors
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from collections.abc import Mapping
@@ -14,12 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from diffusers import (
-    AutoencoderKL,
-    BitsAndBytesConfig,
-    FluxTransformer2DModel,
-    TorchAoConfig,
-)
+from diffusers import AutoencoderKL, FluxTransformer2DModel
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
@@ -27,6 +21,7 @@ from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5Tokeniz
 from graph200k.errors import MissingWeightsError, PlanError
 from trainer.dev_variant import CleanTokenFlux
 from trainer.prompts import TextParts
+from trainer.quantisation import Quantisation, quantisation_config
 from trainer.settings import Settings
 
 PARTS = ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2")
@@ -53,7 +48,7 @@ class ModelSettings(Settings):
     """Commit or branch on the Hub; left out, the commit in :data:`REVISIONS`, or ``main`` for any other model."""
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """What the weights are held and computed in."""
-    quantize: Literal["none", "int8", "nf4"] = "none"
+    quantize: Quantisation = "none"
     """How the transformer's weights are stored: int8 through torchao, nf4 through bitsandbytes."""
     attention: str = "native"
     """Attention backend of diffusers' dispatcher: ``native`` is PyTorch's own, ``flash`` wants a package."""
@@ -88,12 +83,14 @@ def find_model(settings: ModelSettings) -> Path:
 
 
 def load_transformer(folder: Path, settings: ModelSettings) -> FluxTransformer2DModel:
-    """Return the transformer on the CPU: a stock one for FLUX.1-Fill, a :class:`CleanTokenFlux` for FLUX.1-dev.
+    """Return the transformer: a stock one for FLUX.1-Fill, a :class:`CleanTokenFlux` for FLUX.1-dev.
+
+    It is on the CPU, but for nf4, which diffusers puts on the GPU.
 
     Raises
     ------
     PlanError
-        If it is neither, or if a quantisation lacks its library.
+        If it is neither, or if a quantisation lacks its library or its GPU.
     """
     channels = json.loads((folder / "transformer" / "config.json").read_text())["in_channels"]
     classes: Mapping[int, type[FluxTransformer2DModel]] = {384: FluxTransformer2DModel, 64: CleanTokenFlux}
@@ -105,7 +102,7 @@ def load_transformer(folder: Path, settings: ModelSettings) -> FluxTransformer2D
     transformer = classes[channels].from_pretrained(
         folder / "transformer",
         torch_dtype=_DTYPES[settings.dtype],
-        quantization_config=_quantization(settings),
+        quantization_config=quantisation_config(settings.quantize, _DTYPES[settings.dtype]),
         use_safetensors=True,
         local_files_only=True,
     )
@@ -130,22 +127,6 @@ def load_text(folder: Path, settings: ModelSettings) -> TextParts:
         tokenizer_2=T5TokenizerFast.from_pretrained(folder / "tokenizer_2", local_files_only=True),
         text_encoder_2=T5EncoderModel.from_pretrained(folder / "text_encoder_2", **weights),
     )
-
-
-def _quantization(settings: ModelSettings) -> TorchAoConfig | BitsAndBytesConfig | None:
-    # Untested: no machine that the tests run on has either library.
-    if settings.quantize == "none":
-        return None
-    library = {"int8": "torchao", "nf4": "bitsandbytes"}[settings.quantize]
-    if importlib.util.find_spec(library) is None:
-        raise PlanError(f"model.quantize = {settings.quantize!r} needs {library}; pip install {library}")
-    if settings.quantize == "nf4":
-        return BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=_DTYPES[settings.dtype]
-        )
-    from torchao.quantization import Int8WeightOnlyConfig
-
-    return TorchAoConfig(Int8WeightOnlyConfig())
 
 
 def _checked(folder: Path) -> Path:

@@ -23,7 +23,8 @@ class OptimiserSettings(Settings):
     clip: float = 2.0
     """Largest norm of the gradient of all weights together; a longer one is shortened to it."""
     eight_bit: bool = False
-    """Keep Adam's averages in 8 bits, through bitsandbytes: 2.5 GB instead of 10 at rank 256."""
+    """Keep Adam's averages in 8 bits, through bitsandbytes: 2.5 GB instead of 10 at rank 256. Matrices of less than
+    4096 weights keep theirs in float32."""
 
 
 def make_optimiser(parameters: Iterable[torch.nn.Parameter], settings: OptimiserSettings) -> torch.optim.Optimizer:
@@ -37,7 +38,6 @@ def make_optimiser(parameters: Iterable[torch.nn.Parameter], settings: Optimiser
     common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "betas": settings.betas}
     if not settings.eight_bit:
         return torch.optim.AdamW(parameters, fused=True, **common)
-    # Untested: bitsandbytes wants a GPU, which no machine that the tests run on has.
     if importlib.util.find_spec("bitsandbytes") is None:
         raise PlanError("optimiser.eight_bit = true needs bitsandbytes; pip install bitsandbytes")
     from bitsandbytes.optim import AdamW8bit

@@ -59,8 +59,9 @@ class Placement:
             apply_group_offloading(
                 module, onload_device=self.device, offload_device=_CPU, offload_type="leaf_level"
             )  # fmt: skip
-        elif self._offload == "none":
-            module.to(self.device)
+        else:
+            # Offloaded, most are on the CPU already; a transformer in nf4 was loaded on the GPU.
+            module.to(self.device if self._offload == "none" else _CPU)
 
     @contextmanager
     def at_work(self, module: torch.nn.Module, *, large: bool) -> Iterator[None]:

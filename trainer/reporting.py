@@ -21,6 +21,7 @@ from trainer.config import TrainConfig
 METRICS = "metrics.jsonl"
 PICTURES = "pictures"
 _RUN_NAME = "tracker"
+_PROJECT = "graph200k"
 _QUIET_INTERVAL_S = 30.0
 """Where stderr is no terminal, a line is written this often at most."""
 
@@ -61,7 +62,10 @@ class Report:
         if self._main:
             keep_metrics(out / METRICS, step)
         if accelerator.log_with:
-            accelerator.init_trackers(_RUN_NAME, config=_flat(config.model_dump(mode="json")))
+            # TensorBoard makes a folder of the name; W&B takes it for the project, of which this is a run.
+            name = {"tensorboard": _RUN_NAME, "wandb": _PROJECT}[config.loop.tracker]
+            own = {"wandb": {"dir": str(out), "name": out.resolve().name}}
+            accelerator.init_trackers(name, config=_flat(config.model_dump(mode="json")), init_kwargs=own)
 
     def step(self, step: int, values: Mapping[str, float]) -> None:
         """Tell of an optimiser step."""

@@ -31,7 +31,7 @@ def save_tiny_flux(folder: Path, kind: Kind = "fill", seed: int = 0) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         parts = {
-            "transformer": _transformer(384 if kind == "fill" else 64),
+            "transformer": tiny_transformer(in_channels=384 if kind == "fill" else 64),
             "vae": _vae(),
             "text_encoder": _clip(),
             "text_encoder_2": _t5(),
@@ -41,12 +41,13 @@ def save_tiny_flux(folder: Path, kind: Kind = "fill", seed: int = 0) -> Path:
     return folder
 
 
-def _transformer(in_channels: int) -> FluxTransformer:
+def tiny_transformer(*, in_channels: int = 384, num_layers: int = 1, num_single_layers: int = 1) -> FluxTransformer:
+    """Return a tiny transformer of random weights from torch's global generator, by default of FLUX.1-Fill."""
     return FluxTransformer(
         in_channels=in_channels,
         out_channels=64,
-        num_layers=1,
-        num_single_layers=1,
+        num_layers=num_layers,
+        num_single_layers=num_single_layers,
         attention_head_dim=16,
         num_attention_heads=2,
         joint_attention_dim=_TEXT_WIDTH,

@@ -79,17 +79,18 @@ def make_grid() -> Callable[..., Grid]:
 
 @pytest.fixture
 def model_inputs() -> Callable[..., dict[str, torch.Tensor]]:
-    """Random inputs of the transformer for two samples of 2 × 3 tokens and 5 tokens of text."""
+    """Random inputs of the transformer for two samples of 2 × 3 tokens, or of other ``sides``, and 5 tokens of text."""
 
-    def make(channels: int = 384, seed: int = 0) -> dict[str, torch.Tensor]:
+    def make(channels: int = 384, seed: int = 0, sides: tuple[int, int] = (2, 3)) -> dict[str, torch.Tensor]:
         generator = torch.Generator().manual_seed(seed)
+        rows, columns = (torch.arange(float(side)) for side in sides)
         return {
-            "hidden_states": torch.randn(2, 6, channels, generator=generator),
+            "hidden_states": torch.randn(2, len(rows) * len(columns), channels, generator=generator),
             "encoder_hidden_states": torch.randn(2, 5, 32, generator=generator),
             "pooled_projections": torch.randn(2, 32, generator=generator),
             "timestep": torch.tensor([0.3, 0.8]),
             "guidance": torch.tensor([1.0, 1.0]),
-            "img_ids": torch.cartesian_prod(torch.ones(1), torch.arange(2.0), torch.arange(3.0)),
+            "img_ids": torch.cartesian_prod(torch.ones(1), rows, columns),
             "txt_ids": torch.zeros(5, 3),
         }
 

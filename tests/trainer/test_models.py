@@ -79,8 +79,3 @@ def test_a_gated_model_without_login_names_the_licence_page_the_commit_and_the_o
 def test_the_commit_is_pinned_where_one_is_known_and_can_be_chosen(settings: dict[str, str], revision: str) -> None:
     with pytest.raises(MissingWeightsError, match=f"at {revision}: not in the Hub's cache"):
         find_model(ModelSettings(**settings))
-
-
-def test_a_quantisation_without_its_library_names_it(tiny_fill: Path) -> None:
-    with pytest.raises(PlanError, match="needs bitsandbytes; pip install bitsandbytes"):
-        load_transformer(tiny_fill, ModelSettings(quantize="nf4"))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 import torch
 
@@ -27,6 +29,7 @@ def test_a_long_gradient_is_shortened_and_a_short_one_left() -> None:
         assert [weight.grad.item() for weight in weights] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.skipif(importlib.util.find_spec("bitsandbytes") is not None, reason="it is installed")
 def test_eight_bits_without_the_library_name_it() -> None:
     with pytest.raises(PlanError, match="pip install bitsandbytes"):
         make_optimiser([torch.nn.Parameter(torch.zeros(1))], OptimiserSettings(eight_bit=True))

@@ -43,11 +43,11 @@ def test_a_model_comes_for_its_work_and_goes_back_even_if_that_fails(watched: Wa
     place = placement("model")
     place.device = torch.device("meta")
     place.add(watched, large=True)
-    assert watched.places == []
+    assert watched.places == ["cpu"]
     with pytest.raises(RuntimeError), place.at_work(watched, large=True):
-        assert watched.places == ["meta"]
+        assert watched.places == ["cpu", "meta"]
         raise RuntimeError
-    assert watched.places == ["meta", "cpu"]
+    assert watched.places == ["cpu", "meta", "cpu"]
 
 
 def test_large_models_come_layer_by_layer_and_small_ones_whole(watched: Watched) -> None:
@@ -59,7 +59,7 @@ def test_large_models_come_layer_by_layer_and_small_ones_whole(watched: Watched)
     assert large.places == []
     assert hasattr(large.linear, "_diffusers_hook")
     assert isinstance(large.linear._diffusers_hook, HookRegistry)
-    assert watched.places == ["cpu", "cpu"]
+    assert watched.places == ["cpu"] * 3
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
