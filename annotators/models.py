@@ -15,6 +15,7 @@ from pathlib import Path
 
 from annotators.weights import file_sha256
 from graph200k.errors import MissingWeightsError, UnknownNameError
+from graph200k.hub import fetch
 
 _HUB = "https://huggingface.co"
 
@@ -126,22 +127,16 @@ def resolve(name: str, local: LocalModel | None = None) -> Path:
         If the files are not here and cannot be had: no network (or ``HF_HUB_OFFLINE=1``), no such revision, or a gated
         model without login. The message names the model, its licence page and the option that points at a copy.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
-
     if local is not None:
         if not local.folder.is_dir():
             raise MissingWeightsError(f"{local.folder} is not a folder on this machine; expected {name}'s files there")
         return local.folder
     model = _model(name)
-    try:
-        return Path(snapshot_download(model.id, revision=model.revision, allow_patterns=list(model.files)))
-    except GatedRepoError as error:
-        raise _missing(model, "the Hub refused", error) from error
-    except LocalEntryNotFoundError as error:
-        raise _missing(model, "not in the Hub's cache, and the Hub was not reached", error) from error
-    except (HfHubHTTPError, OSError) as error:
-        raise _missing(model, "the Hub did not answer with it", error) from error
+    accept = f"accept the licence ({model.licence}) at {model.page} and log in with `hf auth login`"
+    get = accept if model.gated else f"run once with a network (licence {model.licence}, {model.page})"
+    expected = f"expected {model.size_gb:g} GB ({', '.join(model.files)})"
+    advice = f"{expected}; {get}, or name a folder that holds them: --model {model.name}=PATH"
+    return fetch(model.id, model.revision, model.files, advice)
 
 
 def find_model(name: str) -> Path | None:
@@ -166,13 +161,3 @@ def _model(name: str) -> ModelId:
         return MODELS[name]
     except KeyError:
         raise UnknownNameError("model", name, MODELS) from None
-
-
-def _missing(model: ModelId, why: str, error: Exception) -> MissingWeightsError:
-    cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    accept = f"accept the licence ({model.licence}) at {model.page} and log in with `hf auth login`"
-    get = accept if model.gated else f"run once with a network (licence {model.licence}, {model.page})"
-    return MissingWeightsError(
-        f"no weights of {model.id} at {model.revision}: {why} ({cause[:200]}); expected {model.size_gb:g} GB "
-        f"({', '.join(model.files)}); {get}, or name a folder that holds them: --model {model.name}=PATH"
-    )

@@ -14,11 +14,10 @@ from typing import Literal
 
 import torch
 from diffusers import AutoencoderKL, FluxTransformer2DModel
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 
 from graph200k.errors import MissingWeightsError, PlanError
+from graph200k.hub import fetch
 from trainer.dev_variant import CleanTokenFlux
 from trainer.prompts import TextParts
 from trainer.quantisation import Quantisation, quantisation_config
@@ -72,14 +71,11 @@ def find_model(settings: ModelSettings) -> Path:
             "Hub such as black-forest-labs/FLUX.1-Fill-dev"
         )
     patterns = ["model_index.json", *(f"{part}/*" for part in PARTS)]
-    try:
-        return _checked(Path(snapshot_download(settings.base, revision=_revision(settings), allow_patterns=patterns)))
-    except GatedRepoError as error:
-        raise _missing(settings, "the Hub refused", error) from error
-    except LocalEntryNotFoundError as error:
-        raise _missing(settings, "not in the Hub's cache, and the Hub was not reached", error) from error
-    except (HfHubHTTPError, OSError) as error:
-        raise _missing(settings, "the Hub did not answer with it", error) from error
+    advice = (
+        f"expected {', '.join(PARTS)}; accept the licence at {_HUB}/{settings.base} and log in with `hf auth login`, "
+        "or name a folder that holds them in model.base, or with --base where a command has it"
+    )
+    return _checked(fetch(settings.base, _revision(settings), patterns, advice))
 
 
 def load_transformer(folder: Path, settings: ModelSettings) -> FluxTransformer2DModel:
@@ -141,12 +137,3 @@ def _checked(folder: Path) -> Path:
 
 def _revision(settings: ModelSettings) -> str:
     return settings.revision or REVISIONS.get(settings.base, "main")
-
-
-def _missing(settings: ModelSettings, why: str, error: Exception) -> MissingWeightsError:
-    cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return MissingWeightsError(
-        f"no weights of {settings.base} at {_revision(settings)}: {why} ({cause[:200]}); expected {', '.join(PARTS)}; "
-        f"accept the licence at {_HUB}/{settings.base} and log in with `hf auth login`, or name a folder that holds "
-        "them in model.base, or with --base where a command has it"
-    )

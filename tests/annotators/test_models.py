@@ -2,11 +2,12 @@ import pickle
 from pathlib import Path
 
 import pytest
-from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import GatedRepoError
 
 from annotators import models
 from annotators.models import MODELS, ModelId, find_model, local_model, resolve
 from graph200k.errors import MissingWeightsError, UnknownNameError
+from support.hub import hub_error, refuse_downloads
 
 
 @pytest.fixture(autouse=True)
@@ -14,20 +15,6 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make the Hub's cache an empty folder; the tests run offline."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     return tmp_path / "hub"
-
-
-def refuse(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def snapshot_download(*_: object, **__: object) -> str:
-        raise error
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
-
-
-def hub_error(cls: type[Exception], message: str) -> Exception:
-    """Return an error of the Hub's client without the answer that it belongs to."""
-    error = cls.__new__(cls)
-    Exception.__init__(error, message)
-    return error
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -71,25 +58,9 @@ def test_a_gated_model_without_login_says_where_to_accept_its_licence(monkeypatc
     gated = ModelId(name="matte", id="some/Gated", revision="main", licence="CC-BY-NC-4.0", gated=True, size_gb=0.9,
                     files=("*.json", "*.safetensors"))  # fmt: skip
     monkeypatch.setattr(models, "MODELS", {"matte": gated})
-    refuse(monkeypatch, hub_error(GatedRepoError, "401 Client Error."))
+    refuse_downloads(monkeypatch, hub_error(GatedRepoError, "401 Client Error."))
     with pytest.raises(MissingWeightsError, match=r"accept the licence .*some/Gated and log in .*--model matte=PATH"):
         resolve("matte")
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (LocalEntryNotFoundError("offline"), "was not reached"),
-        (hub_error(RevisionNotFoundError, "404"), "did not answer"),
-        (OSError("disk full"), "disk full"),
-    ],
-)
-def test_whatever_goes_wrong_is_one_error_with_its_cause(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
-) -> None:
-    refuse(monkeypatch, error)
-    with pytest.raises(MissingWeightsError, match=words):
-        resolve("sam2")
 
 
 def test_an_unknown_model_is_answered_with_the_closest_name(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from diffusers import FluxTransformer2DModel
 from huggingface_hub.errors import GatedRepoError
 
 from graph200k.errors import MissingWeightsError, PlanError
+from support.hub import hub_error, refuse_downloads
 from trainer.dev_variant import CleanTokenFlux
 from trainer.models import REVISIONS, ModelSettings, find_model, load_text, load_transformer, load_vae
 
@@ -60,12 +61,7 @@ def test_without_access_the_error_names_the_licence_page_and_the_option() -> Non
 def test_a_gated_model_without_login_names_the_licence_page_the_commit_and_the_option(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(*_: object, **__: object) -> str:
-        error = GatedRepoError.__new__(GatedRepoError)  # without the answer that it belongs to
-        Exception.__init__(error, "401 Client Error.")
-        raise error
-
-    monkeypatch.setattr("trainer.models.snapshot_download", refuse)
+    refuse_downloads(monkeypatch, hub_error(GatedRepoError, "401 Client Error."))
     commit = REVISIONS["black-forest-labs/FLUX.1-Fill-dev"]
     with pytest.raises(MissingWeightsError, match=rf"{commit}: the Hub refused.*licence at \S+/FLUX.1-Fill-dev and "):
         find_model(ModelSettings())
