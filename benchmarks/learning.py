@@ -1,6 +1,6 @@
 """It learns: a small FLUX trained from scratch, and what its conditions, examples and instructions are worth.
 
-``make bench-learning``: 25 minutes on two cores; draws ``docs/learning.png`` and ``docs/learning-grids.png`` too.
+``make bench-learning``: 20 to 28 minutes on two cores; draws ``docs/learning.png`` and ``docs/learning-grids.png`` too.
 Seven tasks (``toy_tasks``) on crops of the demo photographs at 32², three photographs held out for what is measured,
 through a codec of principal components (``toy_codec``). Most samples are trained without their instruction.
 """
