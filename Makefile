@@ -73,7 +73,7 @@ lint: .venv/dev.stamp
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks
 
-# Trains a small FLUX from scratch: 20 minutes on two cores.
+# Trains a small FLUX from scratch: 20 to 28 minutes on two cores.
 bench-learning: .venv/dev.stamp
 	$(BIN)/python -m benchmarks learning
 

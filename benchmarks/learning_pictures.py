@@ -26,7 +26,7 @@ def draw_curves(
     losses
         Of each training step.
     curves
-        Steps and held-out losses by name.
+        Steps and held-out losses from noise alone, by name.
     quality
         PSNRs by name, from top to bottom.
     path
@@ -42,7 +42,9 @@ def draw_curves(
         style = "--" if "withheld" in name else ":" if "sample" in name else "-"
         colour = next((f"C{contexts}" for contexts in (0, 1, 2) if f"C = {contexts}" in name), "black")
         left.plot(*zip(*points, strict=True), style, color=colour, label=name)
-    left.set(xlabel="steps", ylabel="loss of masked cells", title="Held-out photographs", ylim=(0, None))
+    left.set(
+        xlabel="steps", ylabel="loss of masked cells", title="Held-out photographs, from noise alone", ylim=(0, None)
+    )
     left.legend(fontsize=7, ncols=2, loc="lower left")
     names = list(quality)
     bars = right.barh(names, list(quality.values()), color=["C0" if "C =" in name else "0.7" for name in names])

@@ -1,4 +1,4 @@
-"""Eight tasks on small crops of photographs: rotations, colours, degradations and their repair."""
+"""Seven tasks on small crops of photographs: rotations, colours, degradations and their repair."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from annotators.degradations import degrade, replay
 from sampler.grid import Grid
 
-CELL_PX = 48
+CELL_PX = 32
 _LEAST_CROP_PX = 96
 
 
@@ -43,7 +43,6 @@ _SWAP = {"kind": "permute", "order": [1, 2, 0]}
 _DARK = {"factor": 0.3}
 TASKS = (
     ToyTask(name="turn left", made=Change(name="rotate90")),
-    ToyTask(name="turn right", made=Change(name="rotate270")),
     ToyTask(name="upside down", made=Change(name="rotate180")),
     ToyTask(name="grey", made=Change(name="gray")),
     ToyTask(name="swap channels", made=Change(name="color_distortion", params=_SWAP)),
@@ -54,10 +53,10 @@ TASKS = (
 """All but the last two cannot be told from what is shown of the query: a photograph as it is."""
 
 
-def crop(photograph: np.ndarray, rng: np.random.Generator, *, recolour: bool) -> np.ndarray:
+def crop(photograph: np.ndarray, rng: np.random.Generator, *, vary: bool) -> np.ndarray:
     """Return a square of a photograph at the size of a cell, mirrored or not.
 
-    ``recolour`` puts its channels into any order: there are few photographs to learn from.
+    ``vary`` turns it and puts its channels into any order: there are few photographs to learn from.
     """
     height, width = photograph.shape[:2]
     side = int(rng.integers(_LEAST_CROP_PX, min(height, width) + 1))
@@ -65,7 +64,9 @@ def crop(photograph: np.ndarray, rng: np.random.Generator, *, recolour: bool) ->
     cell = cv2.resize(photograph[top : top + side, left : left + side], (CELL_PX,) * 2, interpolation=cv2.INTER_AREA)
     if rng.random() < 0.5:
         cell = cell[:, ::-1]
-    return np.ascontiguousarray(cell[..., rng.permutation(3)] if recolour else cell)
+    if vary:
+        cell = np.rot90(cell, rng.integers(4))[..., rng.permutation(3)]
+    return np.ascontiguousarray(cell)
 
 
 def make_row(cell: np.ndarray, task: ToyTask, rng: np.random.Generator) -> np.ndarray:
@@ -93,14 +94,14 @@ class ToyStream:
         To crop from, uint8 H×W×3.
     seed
         Of all that is drawn.
-    recolour
+    vary
         See :func:`crop`.
     """
 
-    def __init__(self, photographs: Sequence[np.ndarray], seed: int, *, recolour: bool) -> None:
+    def __init__(self, photographs: Sequence[np.ndarray], seed: int, *, vary: bool) -> None:
         self._photographs = photographs
         self._seed = seed
-        self._recolour = recolour
+        self._vary = vary
 
     def batch(self, number: int, size: int, contexts: int, instructed: float) -> ToyBatch:
         """Return a batch.
@@ -128,7 +129,7 @@ class ToyStream:
         rows = []
         for number, photograph in enumerate(order[: contexts + 1]):
             rng = np.random.default_rng((self._seed, place, 1 + number))
-            rows.append(make_row(crop(self._photographs[photograph], rng, recolour=self._recolour), task, rng))
+            rows.append(make_row(crop(self._photographs[photograph], rng, vary=self._vary), task, rng))
         masked = np.zeros((contexts + 1, 2), dtype=bool)
         masked[-1, -1] = True
         return Grid(tuple(reversed(rows)), masked)  # the query was drawn first
