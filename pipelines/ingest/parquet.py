@@ -109,7 +109,7 @@ class ParquetSource(Source):
                 self._check_columns(parquet.schema_arrow)
                 for group in range(parquet.num_row_groups):
                     for place, row in enumerate(self._rows(parquet, group)):
-                        locator = {"path": path, "group": group, "place": place}
+                        locator: dict[str, str | int] = {"path": path, "group": group, "place": place}
                         yield self._item(row, f"{shown}/{count}", f"{stem}-{count}", locator)
                         count += 1
         except RefusedError as error:
