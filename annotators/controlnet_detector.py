@@ -16,7 +16,7 @@ import numpy as np
 
 from annotators.base import AnnotateFunction, Annotation, RecordView
 from annotators.pretrained import PretrainedAnnotator, batched, loading, settled
-from annotators.scale import resize, working_size
+from annotators.scale import resize, size_of, working_size
 from annotators.threads import one_thread
 from annotators.together import StandIn, run_together
 
@@ -33,7 +33,7 @@ class ControlnetDetector(PretrainedAnnotator):
 
     at_once: ClassVar[int]
     """Pictures that a GPU takes together."""
-    enlarge: ClassVar[Callable[[np.ndarray, int, int], np.ndarray]]
+    enlarge: ClassVar[staticmethod[[np.ndarray, int, int], np.ndarray]]
     """How a map is brought to the size of its picture."""
 
     short_side: int = 512
@@ -63,7 +63,7 @@ class ControlnetDetector(PretrainedAnnotator):
         def annotate(views: Sequence[RecordView], rngs: Sequence[np.random.Generator]) -> list[list[Annotation]]:
             import torch
 
-            sizes = [view["target"].shape[:2] for view in views]
+            sizes = [size_of(view["target"]) for view in views]
             frames = [working_size(*size, self.short_side, _MULTIPLE) for size in sizes]
             seen = [resize(view["target"], *frame) for view, frame in zip(views, frames, strict=True)]
             with one_thread(), torch.inference_mode():

@@ -14,7 +14,7 @@ from annotators.cost import flux_tflop
 from annotators.flux import FAMILY, MULTIPLE, DepthJob, FluxAnnotator, Sampling, load_depth
 from annotators.gates import Draft, Outcome, draw_accepted, is_blank_picture, kept, mean_difference
 from annotators.generative import PromptedAnnotator, records_at_once
-from annotators.scale import area_size, resize
+from annotators.scale import area_size, resize, size_of
 from annotators.screening import Screen
 from graph200k.errors import RejectedError
 from graph200k.seeds import derive_seed
@@ -85,7 +85,7 @@ class DepthEdit(FluxAnnotator, PromptedAnnotator):
     def _draft(self, view: RecordView, rng: np.random.Generator) -> Draft[_Editing]:
         if not view.edits:
             raise RejectedError("there is no rewritten caption in this record; expected one as the edit's prompt")
-        height, width = area_size(*view["target"].shape[:2], self.resolution, MULTIPLE, enlarge=False)
+        height, width = area_size(*size_of(view["target"]), self.resolution, MULTIPLE, enlarge=False)
         reference = view["target"] if self.reference_scale > 0 else None
         job = DepthJob(resize(view["depth"], height, width), view.edits[0].description, reference, self.reference_scale)
         return Draft(0, derive_seed(int(rng.integers(2**63)), self.name), _Editing(view, job))

@@ -17,7 +17,7 @@ import numpy as np
 from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, Annotator, RecordView, Resources
 from annotators.batching import stacks
 from annotators.pretrained import PretrainedAnnotator, batched, loading, placement
-from annotators.scale import resize, working_size
+from annotators.scale import resize, size_of, working_size
 from annotators.threads import one_thread
 from annotators.weights import load_path
 from graph200k.errors import MissingWeightsError, OutputError
@@ -92,7 +92,7 @@ def soft_edges(images: Sequence[np.ndarray], detector: HEDdetector, *, short_sid
     """Return the HED edges (uint8, H×W, bright on black) of RGB images (uint8, H×W×3), those of one size together."""
     import torch
 
-    seen = [resize(image, *working_size(*image.shape[:2], short_side, _MULTIPLE)) for image in images]
+    seen = [resize(image, *working_size(*size_of(image), short_side, _MULTIPLE)) for image in images]
     network = detector.netNetwork
     device = network.norm.device
     found: dict[int, np.ndarray] = {}

@@ -15,7 +15,7 @@ from annotators.edit_captions import USUAL_EDITS
 from annotators.flux import FAMILY, MULTIPLE, FillJob, FluxAnnotator, Sampling, load_fill
 from annotators.gates import Draft, Outcome, draw_accepted, is_blank_picture, kept, mean_difference
 from annotators.generative import PromptedAnnotator, records_at_once
-from annotators.scale import area_size, resize, resize_labels
+from annotators.scale import area_size, resize, resize_labels, size_of
 from annotators.screening import Screen
 from annotators.subject import box_region, find_subject, mask_region, paste
 from graph200k.errors import PlanError, RejectedError
@@ -131,7 +131,7 @@ class FillEdit(FluxAnnotator, PromptedAnnotator):
         return fit
 
     def _filling(self, view: RecordView, edit: Edit, region: np.ndarray, shape: str) -> _Filling:
-        height, width = area_size(*region.shape, self.resolution, MULTIPLE, enlarge=False)
+        height, width = area_size(*size_of(region), self.resolution, MULTIPLE, enlarge=False)
         job = FillJob(resize(view["target"], height, width), resize_labels(region, height, width), edit.description)
         return _Filling(view, edit, region, shape, job)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Running:
 class GenerativeAnnotator(PretrainedAnnotator):
     """Base of annotators that generate pictures."""
 
-    companions = ("nsfw",)
+    companions: ClassVar[tuple[str, ...]] = ("nsfw",)
 
     tries: int = 3
     """Most pictures made of one variant; after that it is missing."""
@@ -72,7 +72,7 @@ class GenerativeAnnotator(PretrainedAnnotator):
 class PromptedAnnotator(GenerativeAnnotator):
     """Base of annotators that generate what a prompt says."""
 
-    companions = ("nsfw", "clip")
+    companions: ClassVar[tuple[str, ...]] = ("nsfw", "clip")
 
     min_agreement: float = _OFF_CLIP
     """Cosine of picture and prompt in CLIP below which a picture is rejected (0.2 is lenient); at 0 none is loaded."""

@@ -14,7 +14,7 @@ from annotators.cost import sdxl_tflop
 from annotators.generative import PromptedAnnotator, records_at_once
 from annotators.pairs import StyleAnnotator
 from annotators.prompts import prompt_of
-from annotators.scale import area_size, resize_edges
+from annotators.scale import area_size, resize_edges, size_of
 from annotators.sdxl import MULTIPLE, StyleJob, StyleSampling, load_style_pipeline
 
 
@@ -72,5 +72,5 @@ class InstantStyle(PromptedAnnotator, StyleAnnotator):
         return BatchFunction(annotate, records_at_once())
 
     def _job(self, view: RecordView, reference: np.ndarray) -> StyleJob:
-        height, width = area_size(*view["target"].shape[:2], self.resolution, MULTIPLE, enlarge=True)
+        height, width = area_size(*size_of(view["target"]), self.resolution, MULTIPLE, enlarge=True)
         return StyleJob(resize_edges(view["canny"], height, width), reference, prompt_of(view.text))

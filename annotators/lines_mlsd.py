@@ -13,7 +13,7 @@ import numpy as np
 from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, RecordView, Resources
 from annotators.lines import draw_segments
 from annotators.pretrained import PretrainedAnnotator, batched, loading, placement
-from annotators.scale import resize, resize_edges, working_size
+from annotators.scale import resize, resize_edges, size_of, working_size
 from annotators.threads import one_thread
 from annotators.together import StandIn, run_together
 
@@ -50,7 +50,7 @@ class Mlsd(PretrainedAnnotator):
         def annotate(views: Sequence[RecordView], rngs: Sequence[np.random.Generator]) -> list[list[Annotation]]:
             import torch
 
-            sizes = [view["target"].shape[:2] for view in views]
+            sizes = [size_of(view["target"]) for view in views]
             frames = [working_size(*size, self.short_side, _MULTIPLE) for size in sizes]
             seen = [resize(view["target"], *frame) for view, frame in zip(views, frames, strict=True)]
             with one_thread(), torch.inference_mode():

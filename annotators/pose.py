@@ -121,5 +121,5 @@ def _look(image: ShrunkImage, region: Region, network: Network) -> Landmarks:
 def joints_within(person: Landmarks, height: int, width: int, min_certainty: float) -> np.ndarray:
     """Return a person's joints in OpenPose's order (18×2), NaN for those that are unsure or outside of the image."""
     joints = openpose_joints(person.points, person.certainty, min_certainty)
-    inside = ((joints >= 0) & (joints < (width, height))).all(axis=1)
+    inside = np.all((joints >= 0) & (joints < (width, height)), axis=1)
     return np.where(inside[:, None], joints, np.nan)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from annotators.base import Annotator, Resources
 from annotators.batching import BatchFunction, BatchRun, is_out_of_memory
@@ -147,7 +147,9 @@ def settled(model: torch.nn.Module, *, compiled: bool) -> torch.nn.Module:
 
     device, _ = placement()
     model = model.to(device).eval()
-    return torch.compile(model) if compiled and device.type == "cuda" else model
+    if not compiled or device.type != "cuda":
+        return model
+    return cast("torch.nn.Module", torch.compile(model))  # of a module it is one; torch only says it can be called
 
 
 @contextmanager

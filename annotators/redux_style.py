@@ -14,7 +14,7 @@ from annotators.cost import flux_tflop
 from annotators.flux import FAMILY, MULTIPLE, DepthJob, FluxAnnotator, Sampling, load_depth
 from annotators.generative import records_at_once
 from annotators.pairs import StyleAnnotator
-from annotators.scale import area_size, resize
+from annotators.scale import area_size, resize, size_of
 
 
 @ANNOTATORS.register("redux_style")
@@ -65,5 +65,5 @@ class ReduxStyle(FluxAnnotator, StyleAnnotator):
         return BatchFunction(annotate, records_at_once())
 
     def _job(self, view: RecordView, reference: np.ndarray) -> DepthJob:
-        height, width = area_size(*view["target"].shape[:2], self.resolution, MULTIPLE, enlarge=False)
+        height, width = area_size(*size_of(view["target"]), self.resolution, MULTIPLE, enlarge=False)
         return DepthJob(resize(view["depth"], height, width), "", reference, self.reference_scale)

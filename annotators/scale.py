@@ -9,6 +9,12 @@ _MAX_ASPECT = 4
 """Beyond this aspect ratio the long side rules: a 1×20000 strip at a short side of 512 would be 10 million wide."""
 
 
+def size_of(image: np.ndarray) -> tuple[int, int]:
+    """Return (height, width) of an image or map."""
+    height, width = image.shape[:2]
+    return height, width
+
+
 def working_size(height: int, width: int, short_side: int, multiple: int = 1) -> tuple[int, int]:
     """Return (height, width) at which a detector looks at an image.
 

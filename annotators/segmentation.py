@@ -13,7 +13,7 @@ from annotators.base import ANNOTATORS, AnnotateFunction, Annotation, RecordView
 from annotators.batching import stacks
 from annotators.palette import ADE20K, color_labels
 from annotators.pretrained import PretrainedAnnotator, batched, check_complete, loading, placement, settled, unreadable
-from annotators.scale import resize_labels, working_size
+from annotators.scale import resize_labels, size_of, working_size
 from annotators.threads import one_thread
 
 _AT_ONCE = 8
@@ -39,7 +39,7 @@ class Segmentation(PretrainedAnnotator):
 
         def annotate(views: Sequence[RecordView], rngs: Sequence[np.random.Generator]) -> list[list[Annotation]]:
             targets = [view["target"] for view in views]
-            sizes = [target.shape[:2] for target in targets]
+            sizes = [size_of(target) for target in targets]
             seen = [min(size, working_size(*size, self.short_side)) for size in sizes]
             labels = [resize_labels(found, *size) for found, size in zip(classify(targets, seen), sizes, strict=True)]
             return [[Annotation("segmentation", color_labels(one, ADE20K))] for one in labels]

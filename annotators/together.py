@@ -51,7 +51,11 @@ def ask_together(
     if len(items) == 1:
         return [run(items[0], lambda question: answer([question])[0])]
     answers = answer([_question(run, item) for item in items])
-    return [run(item, lambda _, known=known: known) for item, known in zip(items, answers, strict=True)]
+    return [run(item, _saying(known)) for item, known in zip(items, answers, strict=True)]
+
+
+def _saying(known: A) -> Callable[[Any], A]:
+    return lambda _: known
 
 
 def _question(run: Callable[[T, Callable[[Q], A]], R], item: T) -> Q:

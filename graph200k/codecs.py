@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from PIL import Image, JpegImagePlugin, PngImagePlugin
@@ -190,7 +189,7 @@ def is_blank(image: np.ndarray) -> bool:
     return int(image.max()) - int(image.min()) < 16
 
 
-def parse_json(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Any:
+def parse_json(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> object:
     """Return parsed JSON.
 
     Raises
@@ -201,7 +200,8 @@ def parse_json(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> Any:
     if len(data) > limits.max_json_bytes:
         raise UnsafeInputError(f"JSON of {len(data):,} bytes; the limit is {limits.max_json_bytes:,}")
     try:
-        return json.loads(data)
+        found: object = json.loads(data)
+        return found
     except RecursionError:
         raise UnsafeInputError("JSON is nested too deeply") from None
     except ValueError as error:

@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 import pyarrow as pa
@@ -319,7 +319,11 @@ class _Keys(Sequence[str]):
     def __len__(self) -> int:
         return len(self.column)
 
-    def __getitem__(self, index: int | slice) -> str | Sequence[str]:  # type: ignore[override]
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
             return [str(self.column[position]) for position in range(start, stop, step)]

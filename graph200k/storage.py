@@ -173,7 +173,8 @@ class Folder:
         """Return a file open for reading, seekable where the file system can."""
         self._forget()
         try:
-            return self._fs.open(self.path(name), "rb")  # type: ignore[no-any-return]
+            file: IO[bytes] = self._fs.open(self.path(name), "rb")
+            return file
         except FileNotFoundError:
             raise DatasetError(f"{self.shown(name)} is missing; see `graph200k verify`") from None
 

@@ -8,7 +8,7 @@ sample's own σ.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, Protocol, TypedDict, Unpack
 
 import torch
 from diffusers import FluxTransformer2DModel
@@ -19,6 +19,19 @@ from diffusers.models.transformers.transformer_flux import FluxSingleTransformer
 from trainer.latents import Conditions
 
 Rotary = tuple[torch.Tensor, torch.Tensor]
+
+
+class AdaptiveNorm(Protocol):
+    """A norm of diffusers whose shifts and scales come from a time embedding."""
+
+    linear: torch.nn.Module
+    silu: torch.nn.Module
+
+
+class _Times(TypedDict):
+    timestep: torch.Tensor
+    pooled_projections: torch.Tensor
+    guidance: NotRequired[torch.Tensor | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +45,7 @@ class TokenTimes:
     is_clean: torch.Tensor
     """bool, B×n."""
 
-    def modulations(self, norm: torch.nn.Module, parts: int) -> tuple[torch.Tensor, ...]:
+    def modulations(self, norm: AdaptiveNorm, parts: int) -> tuple[torch.Tensor, ...]:
         """Return the ``parts`` modulations that an adaptive norm has for each token, B×n×D each."""
         of_noisy, of_clean = (norm.linear(norm.silu(embedding)) for embedding in (self.noisy, self.clean))
         of_token = torch.where(self.is_clean[..., None], of_clean[:, None], of_noisy[:, None])
@@ -77,7 +90,7 @@ class CleanTokenFlux(FluxTransformer2DModel):
         encoder_hidden_states: torch.Tensor,
         img_ids: torch.Tensor,
         txt_ids: torch.Tensor,
-        **times: torch.Tensor | None,
+        **times: Unpack[_Times],
     ) -> torch.Tensor:
         image = self.x_embedder(hidden_states)
         text = self.context_embedder(encoder_hidden_states)

@@ -154,7 +154,7 @@ def _from_dataset(plan: Plan, data: str | None) -> Iterator[dict[str, Any]]:
 def _complete(
     models: GenerationModels, loaded: Sequence[tuple[Sample, Grid]], sampler: TaskSampler, plan: Plan
 ) -> Iterator[dict[str, Any]]:
-    samples, grids = zip(*loaded, strict=True)
+    samples, grids = [sample for sample, _ in loaded], [grid for _, grid in loaded]
     seeds = [derive_seed("generate", sample.seed, sample.index) for sample in samples]
     prompts = [sample.instructions.prompt for sample in samples]
     filled = generate(models, grids, prompts, seeds, plan.sampling)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import torch
 
@@ -22,7 +23,7 @@ def module_digest(module: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _stable(config: object) -> dict[str, object]:
+def _stable(config: Any) -> dict[str, object]:
     """Return a configuration without where it was loaded from and by which version."""
     values = config.to_dict() if hasattr(config, "to_dict") else dict(config)  # transformers' and diffusers' classes
     return {key: value for key, value in values.items() if not key.startswith("_") and "version" not in key}

@@ -28,14 +28,14 @@ from trainer.state import TrainState
 from trainer.step import Encoders, padding_share, prepare, training_losses
 from trainer.stopping import clear_stop_file, stop_on_sigterm
 from trainer.throughput import Meter, Work, matmul_ceiling
-from trainer.tiny import save_tiny_flux
+from trainer.tiny import Kind, save_tiny_flux
 from trainer.validation import LOSS, Painter, Validation
 
 logger = logging.getLogger(__name__)
 
 MODEL = "model"
 """Folder of a run's own base model, in the run's."""
-TINY = {"tiny-fill": "fill", "tiny-dev": "dev"}
+TINY: dict[str, Kind] = {"tiny-fill": "fill", "tiny-dev": "dev"}
 """Values of ``model.base`` that stand for a tiny FLUX with random weights, made in the run's folder."""
 
 PainterFactory: TypeAlias = Callable[[TrainState, Encoders, TrainConfig], Painter]

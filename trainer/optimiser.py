@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 
@@ -35,7 +36,11 @@ def make_optimiser(parameters: Iterable[torch.nn.Parameter], settings: Optimiser
     PlanError
         If 8 bits are asked for and bitsandbytes is not installed.
     """
-    common = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay, "betas": settings.betas}
+    common: dict[str, Any] = {
+        "lr": settings.learning_rate,
+        "weight_decay": settings.weight_decay,
+        "betas": settings.betas,
+    }
     if not settings.eight_bit:
         return torch.optim.AdamW(parameters, fused=True, **common)
     if importlib.util.find_spec("bitsandbytes") is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -34,7 +34,7 @@ class Work:
                     lora += work
                 else:
                     base += work
-        config = transformer.config
+        config: Any = transformer.config  # of diffusers, which torch knows nothing of
         width = config.num_attention_heads * config.attention_head_dim
         return cls(base, lora, 4 * width * (config.num_layers + config.num_single_layers))
 

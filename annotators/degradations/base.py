@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, TypeAlias
+from dataclasses import Field
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class Degradation(ABC):
     """
 
     __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @abstractmethod
     def draw(self, rng: np.random.Generator) -> Params:

@@ -7,6 +7,7 @@ picture where it is: a motion blur is centred, so that the restored image is ali
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -108,7 +109,7 @@ class Blur(Choice):
 
     def draw(self, rng: np.random.Generator) -> Params:
         params = Choice.draw(self, rng)
-        random_arguments = {
+        random_arguments: dict[str, Callable[[], Params]] = {
             "motion": lambda: {"angle_deg": float(rng.uniform(*self.motion_angle_deg))},
             "glass": lambda: {"seed": draw_seed(rng)},
             "jitter": lambda: {"seed": draw_seed(rng)},

@@ -69,7 +69,7 @@ def root(shape: tuple[int, int], uniform: np.ndarray) -> Strokes:
     # From the centre through the wall of the pane, and back by a random share: the square makes the rim likelier.
     outward = unit(angle)
     outward /= np.abs(outward).max(axis=1, keepdims=True)
-    start = (0.5 + 0.5 * outward * (1 - 0.7 * depth[:, None] ** 2)) * np.float32([width, height])
+    start = (0.5 + 0.5 * outward * (1 - 0.7 * depth[:, None] ** 2)) * np.array([width, height], np.float32)
     return start, angle + math.pi + (turn - 0.5) * 2.4, side * (0.1 + 0.3 * size**2)
 
 
@@ -79,7 +79,7 @@ def branch(parents: Strokes, count: int, uniform: np.ndarray) -> Strokes:
     jitter, size, tilt = np.repeat(uniform[0, ::2], 2), uniform[1], uniform[2]
     pair = np.tile(np.repeat(np.arange(count), 2), len(parents[1]))
     place = (pair + 0.4 + 0.5 * jitter) / count
-    side = np.tile(np.float32([-1, 1]), len(angle) // 2)
+    side = np.tile(np.array([-1, 1], np.float32), len(angle) // 2)
     begin = start + unit(angle) * (length * place)[:, None]
     turned = angle + side * math.pi / 3 + 0.35 * (tilt - 0.5)
     return begin, turned, length * (1.05 - place) * (0.2 + 0.35 * size)

@@ -22,5 +22,5 @@ def look_up(image: np.ndarray, table: np.ndarray) -> np.ndarray:
     if stringzilla is None:
         return cv2.LUT(image, table)
     found = image.copy()
-    stringzilla.translate(memoryview(found), memoryview(table), inplace=True)
+    stringzilla.translate(found.data, table.data, inplace=True)
     return found

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow.compute as pc
+from pydantic import BaseModel, ValidationError
 
 from annotators.cost import ASSUMED_TFLOP_PER_S
 from annotators.models import MODELS, LocalModel
 from annotators.pretrained import PretrainedAnnotator
 from graph200k.catalogue import GRAPH200K, Codec, NodeType
 from graph200k.codecs import parse_json
+from graph200k.errors import DatasetError, UnsafeInputError
 from graph200k.manifest import MANIFEST
 from graph200k.records import read_records
 from graph200k.storage import Folder
@@ -153,6 +155,14 @@ def log_run(folder: Folder, plan: Plan, progress: Progress, seconds: float) -> N
     folder.write(RUNS, earlier + json.dumps(line).encode() + b"\n")
 
 
+class _Run(BaseModel):
+    """What later estimates need of a line of the log."""
+
+    runs: dict[str, int]
+    busy_s: dict[str, float]
+    bytes: dict[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class _History:
     runs: Counter[str]
@@ -163,10 +173,16 @@ class _History:
     def read(cls, folder: Folder) -> _History:
         found = cls(Counter(), Counter(), Counter())
         for line in folder.read(RUNS).splitlines() if folder.exists(RUNS) else []:
-            run = parse_json(line)
-            found.runs.update(run["runs"])
-            found.seconds.update(run["busy_s"])
-            found.bytes.update(run["bytes"])
+            try:
+                run = _Run.model_validate(parse_json(line))
+            except (UnsafeInputError, ValidationError) as error:
+                raise DatasetError(
+                    f"{folder.shown(RUNS)} has a line that is no run ({str(error).splitlines()[0]}); remove the line: "
+                    "estimates alone are made from it"
+                ) from None
+            found.runs.update(run.runs)
+            found.seconds.update(run.busy_s)
+            found.bytes.update(run.bytes)
         return found
 
 

@@ -65,11 +65,23 @@ def dependency_graph(annotators: Iterable[Annotator]) -> nx.DiGraph:
             if node in makers:
                 raise PlanError(f"{makers[node]} and {annotator.name} both make {node}; choose one of them with --only")
             makers[node] = annotator.name
-    for name, annotator in graph.nodes(data="annotator"):
-        graph.add_edges_from((makers[node], name) for node in annotator.reads if node in makers)
+    for name in graph:
+        reads = annotator_of(graph, name).reads
+        graph.add_edges_from((makers[node], name) for node in reads if node in makers)
     if not nx.is_directed_acyclic_graph(graph):
         raise PlanError(f"annotators wait for each other: {' → '.join(edge[0] for edge in nx.find_cycle(graph))}")
     return graph
+
+
+def annotators_of(graph: nx.DiGraph) -> list[Annotator]:
+    """Return the annotators of a graph, those that others read from first."""
+    return [annotator_of(graph, name) for name in nx.lexicographical_topological_sort(graph)]
+
+
+def annotator_of(graph: nx.DiGraph, name: str) -> Annotator:
+    """Return the annotator at a node of a graph."""
+    found: Annotator = graph.nodes[name]["annotator"]
+    return found
 
 
 def plan_stages(graph: nx.DiGraph, *, on_cpu: bool = False) -> list[Stage]:
@@ -85,7 +97,7 @@ def plan_stages(graph: nx.DiGraph, *, on_cpu: bool = False) -> list[Stage]:
     stages = []
     groups = _groups(graph)
     for generation in nx.topological_generations(groups):
-        members = [groups.nodes[name]["annotators"] for name in sorted(generation)]
+        members: list[list[Annotator]] = [groups.nodes[name]["annotators"] for name in sorted(generation)]
         cheap = tuple(annotator for group in members if shares(group) for annotator in group)
         stages += [Stage(cheap, on_cpu)] if cheap else []
         stages += [Stage(tuple(group), on_cpu) for group in members if not shares(group)]
@@ -97,12 +109,13 @@ def _groups(graph: nx.DiGraph) -> nx.DiGraph:
 
     If someone outside a family waits for one of it while another of it waits for him, families are left apart.
     """
-    for group_name in (_group_name, lambda annotator: annotator.name):
+    annotators = annotators_of(graph)
+    for group_name in (_group_name, _own_name):
         groups = nx.DiGraph()
-        names = {name: group_name(annotator) for name, annotator in graph.nodes(data="annotator")}
-        for name in nx.lexicographical_topological_sort(graph):
-            groups.add_node(names[name])
-            groups.nodes[names[name]].setdefault("annotators", []).append(graph.nodes[name]["annotator"])
+        names = {annotator.name: group_name(annotator) for annotator in annotators}
+        for annotator in annotators:
+            groups.add_node(names[annotator.name])
+            groups.nodes[names[annotator.name]].setdefault("annotators", []).append(annotator)
         groups.add_edges_from((names[a], names[b]) for a, b in graph.edges if names[a] != names[b])
         if nx.is_directed_acyclic_graph(groups):
             break
@@ -112,6 +125,10 @@ def _groups(graph: nx.DiGraph) -> nx.DiGraph:
 def _group_name(annotator: Annotator) -> str:
     # A colon: no annotator is called so.
     return f"{annotator.needs.family}:" if annotator.needs.family else annotator.name
+
+
+def _own_name(annotator: Annotator) -> str:
+    return annotator.name
 
 
 def plan_passes(stages: Sequence[Stage], gpus: float) -> list[list[Stage]]:
@@ -147,10 +164,9 @@ def fingerprints(graph: nx.DiGraph) -> dict[str, str]:
     An output is stale when the annotator changed, or when one further up did.
     """
     found: dict[str, str] = {}
-    for name in nx.lexicographical_topological_sort(graph):
-        own = graph.nodes[name]["annotator"].fingerprint
-        upstream = sorted(found[before] for before in graph.predecessors(name))
-        found[name] = "-".join([own, *(print_[:4] for print_ in upstream)])
+    for annotator in annotators_of(graph):
+        upstream = sorted(found[before] for before in graph.predecessors(annotator.name))
+        found[annotator.name] = "-".join([annotator.fingerprint, *(print_[:4] for print_ in upstream)])
     return found
 
 
@@ -200,9 +216,10 @@ def shard_work(
     work = ShardWork(shard, len(keys))
     needs: dict[str, list[str]] = {}
     redo = _with_descendants(graph, request.redo)
-    makers = {node: name for name, annotator in graph.nodes(data="annotator") for node in annotator.outputs()}
-    for name in nx.lexicographical_topological_sort(graph):
-        annotator = graph.nodes[name]["annotator"]
+    annotators = annotators_of(graph)
+    makers = {node: annotator.name for annotator in annotators for node in annotator.outputs()}
+    for annotator in annotators:
+        name = annotator.name
         present = _present(index, annotator.produces or annotator.states)
         inputs = {node: _present(index, [node]) for node in annotator.reads if node != "target"}  # which all have
         for key in keys:

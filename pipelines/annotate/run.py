@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import networkx as nx
 
@@ -26,6 +26,7 @@ from pipelines.annotate.plan import (
     Request,
     ShardWork,
     all_cheap,
+    annotators_of,
     dependency_graph,
     fingerprints,
     plan_passes,
@@ -62,11 +63,16 @@ class Plan:
     @property
     def annotators(self) -> list[Annotator]:
         """Return the annotators, those that others read from first."""
-        return [self.graph.nodes[name]["annotator"] for name in nx.lexicographical_topological_sort(self.graph)]
+        return annotators_of(self.graph)
 
-    def total(self, what: str) -> Counter[str]:
-        """Return ``done``, ``stale`` or ``failed`` over all shards, by annotator."""
+    def total(self, what: Literal["done", "stale", "failed"]) -> Counter[str]:
+        """Return that count over all shards, by annotator."""
         return sum((getattr(shard, what) for shard in self.work), Counter())
+
+    @property
+    def lacking(self) -> Counter[tuple[str, str]]:
+        """Return of how many records an annotator lacks a node type that it reads, by both."""
+        return sum((shard.lacking for shard in self.work), Counter())
 
     @property
     def to_run(self) -> Counter[str]:
@@ -151,7 +157,7 @@ def make_plan(
     if cluster is None:
         return Plan(graph, prints, [], work)
     # Tiny models need no leave to run on a machine without a GPU.
-    tiny = not cluster.gpus and all_cheap(annotator for _, annotator in graph.nodes(data="annotator"))
+    tiny = not cluster.gpus and all_cheap(annotators_of(graph))
     needed = {name for shard in work for _, _, names in shard.needs for name in names}
     stages = [
         stage
@@ -170,7 +176,7 @@ def check_inputs(plan: Plan) -> None:
     PlanError
         If an annotator reads what none of the records that it is to do has, and no other annotator of the run makes.
     """
-    lacking, to_run = plan.total("lacking"), plan.to_run
+    lacking, to_run = plan.lacking, plan.to_run
     for annotator in plan.annotators:
         records = to_run[annotator.name]
         missing = [node for node in annotator.reads if records and lacking[annotator.name, node] == records]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ class UnitOfWork:
 
     def __post_init__(self) -> None:
         self._runs: Counter[str] = Counter()
-        self._seconds: Counter[str] = Counter()
+        self._seconds: dict[str, float] = defaultdict(float)
         self._rejected: Counter[str] = Counter()
 
     def annotate(self, needs: Sequence[tuple[int, str, list[str]]]) -> Iterator[PartRow]:

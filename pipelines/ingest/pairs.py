@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from graph200k.errors import SourceError
 from graph200k.record import Edit, sanitise_key
@@ -75,8 +75,9 @@ class PairedImages(Source):
         target, instruction = str(locator["target"]), str(locator["instruction"])
         data = self.reader.read(target)
         images, problems = [], []
-        nodes = [str(node) for node in locator["nodes"]]  # type: ignore[union-attr]
-        for node, path in zip(nodes, map(str, locator["paths"]), strict=True):  # type: ignore[arg-type]
+        nodes, paths = locator["nodes"], locator["paths"]
+        assert isinstance(nodes, Sequence) and isinstance(paths, Sequence)
+        for node, path in zip(map(str, nodes), map(str, paths), strict=True):
             try:
                 images.append(RawImage(node=node, data=self.reader.read(path), name=clean_name(path)))
             except SourceError as error:
@@ -85,7 +86,7 @@ class PairedImages(Source):
             target=RawImage(node="target", data=data, name=item.name),
             annotations=images,
             origin=origin_of(item, self.kind, data, str(locator["collection"]) or None),
-            edits=[Edit(node=nodes[0], variant=0, name="", description=instruction)] if instruction else [],
+            edits=[Edit(node=str(nodes[0]), variant=0, name="", description=instruction)] if instruction else [],
             problems=problems,
         )
 

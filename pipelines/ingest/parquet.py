@@ -84,7 +84,8 @@ class ParquetSource(Source):
             If the file is gone or has changed.
         """
         path, group, place = (item.locator[name] for name in ("path", "group", "place"))
-        row: dict[str, Any] = self._group(str(path), int(group)).slice(int(place), 1).to_pylist()[0]  # type: ignore[arg-type]
+        assert isinstance(group, int) and isinstance(place, int)
+        row: dict[str, Any] = self._group(str(path), group).slice(place, 1).to_pylist()[0]
         return row
 
     def image(self, row: Mapping[str, Any], column: str) -> bytes:
@@ -109,7 +110,7 @@ class ParquetSource(Source):
                 self._check_columns(parquet.schema_arrow)
                 for group in range(parquet.num_row_groups):
                     for place, row in enumerate(self._rows(parquet, group)):
-                        locator = {"path": path, "group": group, "place": place}
+                        locator: dict[str, str | int] = {"path": path, "group": group, "place": place}
                         yield self._item(row, f"{shown}/{count}", f"{stem}-{count}", locator)
                         count += 1
         except RefusedError as error:

@@ -49,8 +49,8 @@ class ExistingDataset(Source):
 
     def read(self, item: SourceItem) -> RawRecord:
         """Return one record with all its members."""
-        dataset = self._dataset()
-        row = int(item.locator["row"])  # type: ignore[arg-type]
+        dataset, row = self._dataset(), item.locator["row"]
+        assert isinstance(row, int)
         try:
             shard = int(dataset.shard_numbers[row])
             images, problems, info = self._members(dataset, dataset.members(row), shard)

@@ -15,7 +15,6 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from graph200k.catalogue import Catalogue
 from graph200k.catalogues import find_catalogue
@@ -102,14 +101,16 @@ class PhotoDoodle(PairedImages):
                 continue
             yield self._pair(posixpath.dirname(path), row, name)
 
-    def _pair(self, folder: str, row: Any, name: str) -> _Pair | RefusedItem:
-        named = [row.get(field) if isinstance(row, dict) else None for field in ("source", "target")]
-        paths = [posixpath.normpath(posixpath.join(folder, str(value))) for value in named]
+    def _pair(self, folder: str, row: object, name: str) -> _Pair | RefusedItem:
+        fields = row if isinstance(row, dict) else {}
+        named = [fields.get(field) for field in ("source", "target")]
+        paths = [posixpath.normpath(posixpath.join(folder, one)) if isinstance(one, str) else "" for one in named]
         if missing := [str(value) for value, path in zip(named, paths, strict=True) if path not in self._present]:
             message = f"names {' and '.join(missing)}, which the source does not hold; paths are relative to the file"
             return RefusedItem(name=name, error="bad_record", message=message)
-        words = row.get("text") or row.get("caption")
-        return _Pair(*paths, clean_text(words) or "" if isinstance(words, str) else "")
+        words = fields.get("text") or fields.get("caption")
+        source, target = paths
+        return _Pair(source, target, clean_text(words) or "" if isinstance(words, str) else "")
 
 
 def _blended(files: tuple[str, ...]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from annotators.cost import ASSUMED_TFLOP_PER_S
-from graph200k.errors import PlanError
+from graph200k.errors import DatasetError, PlanError
 from graph200k.session import write_session
 from graph200k.storage import Folder
 from pipelines.annotate.command import run_annotate
@@ -72,6 +72,13 @@ def test_what_runs_took_replaces_the_formula(data: Path, monkeypatch: pytest.Mon
     found = plan(data, monkeypatch)
     assert found.gpu_hours_measured == ["fill_edit"]
     assert found.gpu_hours["fill_edit"] == pytest.approx(10 * 100 * 0.75 / 3600)
+
+
+@pytest.mark.parametrize("line", ["{", "null", '{"runs": {"hed": 1}}'], ids=["half", "nothing", "another release"])
+def test_a_line_of_the_log_that_is_no_run_is_said(data: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    Folder(str(data)).write("runs.jsonl", line.encode() + b"\n")
+    with pytest.raises(DatasetError, match=r"runs\.jsonl has a line that is no run .*remove the line"):
+        plan(data, monkeypatch)
 
 
 class Silent:

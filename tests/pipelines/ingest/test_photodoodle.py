@@ -71,6 +71,16 @@ def test_a_line_that_says_nothing_useful_is_a_failure(tmp_path: Path, line: str,
     assert words in failure.message
 
 
+@pytest.mark.parametrize("line", ['["images/before.jpg"]', '{"target": "images/after.jpg"}'], ids=["list", "half"])
+def test_a_file_called_none_is_not_what_a_line_leaves_out(tmp_path: Path, line: str) -> None:
+    write_photodoodle(tmp_path / "source")
+    (tmp_path / "source" / "sksmagiceffects" / "None").write_bytes(b"")
+    (tmp_path / "source" / "sksmagiceffects" / "meta.jsonl").write_text(line)
+    outcome = run_ingest(tmp_path / "source", tmp_path / "data")
+    failure = outcome.failures["sksmagiceffects/meta.jsonl/1"]
+    assert (failure.error, "names None" in failure.message) == ("bad_record", True)
+
+
 def test_images_without_an_effect_are_no_such_source(tmp_path: Path) -> None:
     write_photos(tmp_path / "sksedgeeffect", ["1.jpg", "2.jpg"], 0)
     write_photos(tmp_path / "mine", ["1.jpg", "1_blend.jpg"], 2)
