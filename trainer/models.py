@@ -88,7 +88,7 @@ def load_transformer(folder: Path, settings: ModelSettings) -> FluxTransformer2D
     PlanError
         If it is neither, or if a quantisation lacks its library or its GPU.
     """
-    channels = json.loads((folder / "transformer" / "config.json").read_text())["in_channels"]
+    channels = json.loads((folder / "transformer" / "config.json").read_text()).get("in_channels")
     classes: Mapping[int, type[FluxTransformer2DModel]] = {384: FluxTransformer2DModel, 64: CleanTokenFlux}
     if channels not in classes:
         raise PlanError(

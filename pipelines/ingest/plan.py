@@ -97,14 +97,14 @@ class Plan:
         if not folder.exists(PLAN):
             return None
         with folder.open(PLAN) as file:
-            fields = json.loads(file.readline())
-            count = sum(1 for _ in file)
+            first, count = file.readline(), sum(1 for _ in file)
         try:
+            fields = json.loads(first)
             limits = Limits(**fields.pop("limits"))
             return cls(folder, Header(**fields, limits=limits), count)
-        except (TypeError, KeyError):
+        except (TypeError, KeyError, ValueError, AttributeError):
             raise DatasetError(
-                f"{folder.shown(PLAN)} is of another release; finish that ingest with it, or remove "
+                f"{folder.shown(PLAN)} is damaged or of another release; finish that ingest with it, or remove "
                 "the file to give up what it had left to do"
             ) from None
 

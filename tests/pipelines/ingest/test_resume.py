@@ -231,8 +231,9 @@ def test_what_a_killed_annotator_had_finished_survives_an_ingest(tmp_path: Path)
     assert (run_ingest(source, data).dataset.image(key, "canny") == lines).all()
 
 
-def test_a_plan_of_another_release_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("plan", [b'{"colour": "blue"}\n', b"[]\n", b'{"limi', b""])
+def test_a_plan_of_another_release_is_an_error_that_says_what_to_do(tmp_path: Path, plan: bytes) -> None:
     folder = Folder(str(tmp_path))
-    folder.write(PLAN, b'{"colour": "blue"}\n')
-    with pytest.raises(DatasetError, match="is of another release; finish that ingest with it, or remove"):
+    folder.write(PLAN, plan)
+    with pytest.raises(DatasetError, match="is damaged or of another release; finish that ingest with it, or remove"):
         Plan.find(folder)
