@@ -178,15 +178,20 @@ def is_encoded_as(data: bytes, codec: Codec, channels: int, bits: int = 8) -> bo
     return plain and JpegImagePlugin.get_sampling(picture) in (0, -1) and picture.quantization == _tables(channels)
 
 
-def is_blank(image: np.ndarray) -> bool:
+def is_blank(image: np.ndarray, *, is_matte: bool = False) -> bool:
     """Return whether a map says nothing: no pose, no line, no box. A range under 16 grey levels is JPEG noise.
+
+    A matte says nothing either if no pixel, or each, is more in front than behind.
 
     Examples
     --------
     >>> is_blank(np.zeros((4, 4), np.uint8)), is_blank(np.eye(4, dtype=np.uint8) * 255)
     (True, False)
+    >>> is_blank(np.eye(4, dtype=np.uint8) * 55, is_matte=True)
+    True
     """
-    return int(image.max()) - int(image.min()) < 16
+    low, high = int(image.min()), int(image.max())
+    return high - low < 16 or (is_matte and not low < 128 <= high)
 
 
 def parse_json(data: bytes, *, limits: Limits = DEFAULT_LIMITS) -> object:

@@ -50,7 +50,7 @@ def show_annotate(report: Report, *, as_json: bool) -> None:
         show_line(f"{name}: {count} outputs of another version or other parameters; --redo-stale makes them anew")
     if report.absent:
         show_line(f"no record has: {', '.join(report.absent)}")
-    speed = "" if report.images_per_s is None else f", {report.images_per_s:.1f} images/s"
+    speed = "" if report.images_per_s is None else f" ({report.images_per_s:.1f} images/s once the workers ran)"
     show_line(f"{report.records} records; {report.annotated} annotated in {duration(report.seconds)}{speed}")
     show_line(f"{report.tasks} of 134 tasks can be served")
     for name, path in report.paths.items():
@@ -63,7 +63,7 @@ def show_dry_run(plan: DryRun, *, as_json: bool) -> None:
         show_json(dataclasses.asdict(plan))
         return
     for source in plan.new_sources:
-        show_line(f"{source} would be ingested first; its records are not counted below")
+        show_line(f"{source} would be ingested first; what it holds is known, and counted below, once it has been")
     columns = ("pass", "name", "workers", "gpus", "memory_mb")
     stages = [tuple(stage[column] for column in columns) for stage in plan.stages]
     show_table("Stages", ["pass", "stage", "workers", "GPUs each", "MiB each"], stages)
@@ -81,7 +81,8 @@ def show_dry_run(plan: DryRun, *, as_json: bool) -> None:
         f"Work on {plan.records} records", ["annotator", "done", "of these stale", "failed before", "to do"], rows
     )
     time = "unknown: not all of these ran here before" if plan.seconds is None else f"about {duration(plan.seconds)}"
-    show_line(f"adds about {amount(plan.storage_bytes)}; time {time}")
+    if plan.records:
+        show_line(f"adds about {amount(plan.storage_bytes)}; time {time}")
     if plan.gpu_hours:
         known = {name: hours for name, hours in plan.gpu_hours.items() if hours is not None}
         hours = ", ".join(
@@ -167,7 +168,10 @@ def show_problems(problems: Sequence[Problem], *, repaired: bool, as_json: bool)
     if not problems:
         show_line("nothing is wrong")
     elif repaired:
-        show_line(f"{len(problems)} problems; mended, damaged members are in quarantine/")
+        show_line(
+            f"{len(problems)} problems; mended: what was damaged is in quarantine/. A record without its photograph or "
+            "JSON is gone; ingest its source again to have it back, and annotate what is missing"
+        )
     else:
         show_line(f"{len(problems)} problems; `graph200k verify --repair` mends what can be mended")
 

@@ -52,7 +52,7 @@ class ShapeBatches(Sampler[list[int]]):
     Raises
     ------
     PlanError
-        If a step would reach over two blocks, whose shapes differ.
+        If a step would reach over two blocks, whose shapes differ, or a number is out of its range.
     """
 
     def __init__(
@@ -65,12 +65,18 @@ class ShapeBatches(Sampler[list[int]]):
         position: int = 0,
         steps: int | None = None,
     ) -> None:
+        if batch_size < 1 or not 0 <= rank < world_size:
+            raise PlanError(
+                f"batch_size {batch_size}, rank {rank} of world_size {world_size}; expected 1 or more, and ranks from 0"
+            )
         self._step = step = world_size * batch_size
         if shape_block % step:
             raise PlanError(
                 f"{world_size} ranks × {batch_size} samples = {step} do not divide the shape block of {shape_block}; "
                 f"set shape_block to a multiple of {step}, or change the batch size"
             )
+        if position < 0:
+            raise PlanError(f"position {position}; streams begin at 0")
         if position % step:
             raise PlanError(
                 f"position {position} is no multiple of {world_size} ranks × {batch_size} samples = {step}; go on from "
@@ -118,6 +124,8 @@ class ClozeLoader:
         workers: int = 0,
         pin_memory: bool = False,
     ) -> None:
+        if workers < 0:
+            raise PlanError(f"workers {workers}; expected 0 or more")
         self.sampler = sampler
         self.position = 0
         """Index of the first sample that no batch given out holds, over all ranks: the whole state of the stream."""
@@ -153,6 +161,8 @@ class ClozeLoader:
         PlanError
             If the position belongs to another stream, or steps of the present size never end there.
         """
+        if missing := {"position", "fingerprint"} - state.keys():
+            raise PlanError(f"no {' and no '.join(sorted(missing))} in the state; expected what state_dict() returned")
         if state["fingerprint"] != self.sampler.fingerprint:
             raise PlanError(
                 f"the position was saved from stream {state['fingerprint']}, this one is {self.sampler.fingerprint}: "

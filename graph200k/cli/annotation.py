@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from graph200k.cli.app import AsJson, Data, app, data_folder, split_names
+from graph200k.errors import UnknownNameError
 
 
 @app.command()
@@ -84,14 +85,20 @@ def annotate(
     from pipelines.annotate.options import Options
     from pipelines.annotate.plan import Request
     from pipelines.annotate.remove import remove as remove_made
+    from pipelines.annotate.unit import ERROR_CLASSES
 
     where = data_folder(data)
     if remove:
-        reports.show_counts("Removed", remove_made(where, split_names(remove)), as_json=as_json)
+        if sources or only or redo or redo_stale or retry_failed:
+            raise typer.BadParameter("--remove does nothing else: run it alone, or with --dry-run")
+        counts = remove_made(where, split_names(remove), dry_run=dry_run)
+        reports.show_counts("Would be removed" if dry_run else "Removed", counts, as_json=as_json)
         return
     classes = frozenset(split_names(error_class)) if retry_failed else None
     if error_class and not retry_failed:
         raise typer.BadParameter("--class goes with --retry-failed")
+    for name in sorted((classes or frozenset()) - set(ERROR_CLASSES)):
+        raise UnknownNameError("class of failures", name, ERROR_CLASSES)
     settings = read_config(
         config,
         preset=preset,

@@ -18,6 +18,7 @@ from annotators.pretrained import PretrainedAnnotator
 from annotators.style_bank import read_bank
 from annotators.tiny.base import tiny_model
 from annotators.weights import WEIGHTS, find
+from graph200k.catalogue import GRAPH200K
 from graph200k.errors import MissingWeightsError, PlanError, UnknownNameError
 
 logger = logging.getLogger(__name__)
@@ -232,6 +233,8 @@ def _maker_of(name: str, preset: Iterable[str]) -> str:
     for annotator, cls in ANNOTATORS.items():
         if name in cls.produces:
             return annotator
+    if name in GRAPH200K and (sources := [node for node in GRAPH200K[name].derived_from if node != "target"]):
+        return _maker_of(sources[0], preset)  # the background comes with the matte
     raise UnknownNameError("annotator", name, ANNOTATORS)
 
 

@@ -63,15 +63,19 @@ def ray_cluster(address: str | None) -> Iterator[Cluster]:
     if address is None:
         # Workers inherit the environment; a runtime_env would do the same and take 3 s longer to start.
         os.environ.update(_WORKER_ENVIRONMENT, RAY_BACKEND_LOG_LEVEL="fatal")
-        with _native_stderr_silenced():
-            ray.init(
-                address="local",
-                num_cpus=os.cpu_count(),
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
+        try:
+            with _native_stderr_silenced():
+                ray.init(
+                    address="local",
+                    num_cpus=os.cpu_count(),
+                    include_dashboard=False,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+        except Exception as error:
+            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise PlanError(f"Ray did not start ({said[:200]}); try again when the machine is less busy") from error
     else:
         _check_reachable(address)
         try:

@@ -10,6 +10,7 @@ import numpy as np
 from annotators.base import Annotation, Annotator, Fact
 from graph200k.catalogue import GRAPH200K, MetaTask
 from graph200k.codecs import encode_image, is_blank
+from graph200k.derive import MATTE
 from graph200k.errors import Graph200KError
 from graph200k.facts import fact_to_json, is_empty
 from graph200k.parts import PartRow
@@ -46,7 +47,8 @@ def output_row(making: Making, made: Annotation | Fact) -> PartRow:
     else:
         node, variant, role, (height, width) = made.node, made.variant, made.role, made.image.shape[:2]
         _check(annotator, made, making.target)
-        data, usable = encode_image(made.image, GRAPH200K[node].codec_of(role)), not is_blank(made.image)
+        data = encode_image(made.image, GRAPH200K[node].codec_of(role))
+        usable = not is_blank(made.image, is_matte=role == MATTE)
     provenance = Provenance(
         node=node,
         variant=variant,

@@ -19,31 +19,38 @@ from graph200k.session import write_session
 from graph200k.storage import Folder
 
 
-def remove(data: str, names: Sequence[str]) -> dict[str, int]:
-    """Take all that these annotators made out of a dataset; return how many records had it, by node type and fact."""
+def remove(data: str, names: Sequence[str], *, dry_run: bool = False) -> dict[str, int]:
+    """Take all that these annotators made out of a dataset; return how many records had it, by node type and fact.
+
+    With ``dry_run`` it is only counted.
+    """
     folder = Folder(data)
     if not folder.exists(MANIFEST):
         raise DatasetError(f"{data} is not a dataset")
-    before = Dataset(data)
-    made = {used.name for used in before.manifest.annotators}
+    manifest = Dataset(data).manifest
+    made = {used.name for used in manifest.annotators}
     if unknown := [name for name in names if name not in made]:
         raise UnknownNameError("annotator of this dataset", unknown[0], made)
-    stated = _count_facts(folder, names)
-    with write_session(data, shard_size=before.manifest.shard_size) as session:
+    counts = _count(folder, names)
+    if dry_run:
+        return counts
+    with write_session(data, shard_size=manifest.shard_size) as session:
         for number in list_shards(folder):
             session.seal(number, frozenset(names))
         write_failures(folder, [failure for failure in read_failures(folder) if failure.annotator not in names])
-    after = Dataset(data).node_counts()
-    gone = {node: count - after[node] for node, count in before.node_counts().items() if count != after[node]}
-    return gone | stated
+    return counts
 
 
-def _count_facts(folder: Folder, names: Sequence[str]) -> dict[str, int]:
-    """Return how many records have a fact made by these annotators, by fact."""
-    counts: Counter[str] = Counter()
+def _count(folder: Folder, names: Sequence[str]) -> dict[str, int]:
+    """Return how many records have something made by these annotators, by node type and fact."""
+    images: Counter[str] = Counter()
+    facts: Counter[str] = Counter()
     for number in list_shards(folder):
-        index = read_table(folder, index_path(number), INDEX_SCHEMA, ["node", "fingerprint"])
+        index = read_table(folder, index_path(number), INDEX_SCHEMA, ["key", "node", "annotator", "fingerprint"])
+        columns = (index.column(name).to_pylist() for name in ("key", "node", "annotator"))
+        found = {(key, node) for key, node, maker in zip(*columns, strict=True) if maker in names}
+        images.update(node for _, node in found)
         packed = index.filter(pc.equal(index.column("node"), JSON_NODE)).column("fingerprint").to_pylist()
-        for facts in map(unpack_makers, packed):
-            counts.update(name for name, maker in facts.items() if maker.annotator in names)
-    return dict(counts)
+        for stated in map(unpack_makers, packed):
+            facts.update(name for name, maker in stated.items() if maker.annotator in names)
+    return dict(images) | dict(facts)

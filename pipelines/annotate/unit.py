@@ -23,6 +23,8 @@ from pipelines.annotate.ledger import Ledger
 from pipelines.annotate.outputs import Making, output_row
 
 MAX_ERROR_CHARACTERS = 500
+ERROR_CLASSES = ("error", "oom", "timeout", "worker_died", "missing_input", "bad_answer", "rejected")
+"""Classes of what annotators fail with."""
 
 T = TypeVar("T")
 
@@ -180,7 +182,7 @@ class UnitOfWork:
         with self.ledger.attempt(key, annotator.name, annotator.needs.time_limit_s * records):
             try:
                 return make()
-            except Exception as error:  # noqa: BLE001  (the one broad except: one annotator, one record, never the run)
+            except Exception as error:  # noqa: BLE001  (broad: it costs one annotator one record, never the run)
                 return error
 
     def _seed(self, annotator: Annotator, key: str) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 from graph200k.catalogue import Catalogue, MetaTask, NodeType
 from graph200k.codecs import Limits, encode_image, is_blank, is_encoded_as
 from graph200k.commit import MemberId
+from graph200k.derive import MATTE
 from graph200k.errors import UnsafeInputError
 from graph200k.parts import PartRow
 from graph200k.photographs import read_map, read_photograph
@@ -91,7 +92,7 @@ def _annotation_row(
 def _is_usable(entry: NodeType, pixels: np.ndarray, quality: Quality) -> bool:
     if entry.meta_task is MetaTask.IP_PRESERVATION:
         return is_consistent(quality)
-    return not (is_map(entry) and is_blank(pixels))
+    return not (is_map(entry) and is_blank(pixels, is_matte=MATTE in entry.roles))
 
 
 def _encode(image: RawImage, entry: NodeType, limits: Limits) -> tuple[np.ndarray, bytes]:

@@ -371,3 +371,23 @@ def test_what_is_made_again_is_among_what_is_run(run: Run, data: Path) -> None:
     result = run("annotate", "--data", str(data), "--only", "canny", "--redo", "hed", "--dry-run")
     assert result.code == 2
     assert "--redo hed: not among --only canny" in result.err
+
+
+def test_a_dry_run_of_a_removal_only_counts(run: Run, data: Path) -> None:
+    before = run("stats", "--data", str(data), "--json").json
+    maker = Dataset(str(data)).manifest.annotators[0].name
+    counted = run("annotate", "--data", str(data), "--remove", maker, "--dry-run", "--json")
+    assert counted.code == 0 and sum(counted.json.values()) > 0
+    assert run("stats", "--data", str(data), "--json").json == before
+    assert run("annotate", "--data", str(data), "--remove", maker, "--json").json == counted.json
+    assert run("stats", "--data", str(data), "--json").json != before
+
+
+def test_a_removal_does_nothing_else(run: Run, data: Path) -> None:
+    result = run("annotate", "--data", str(data), "--remove", "canny", "--redo", "canny")
+    assert result.code == 2 and "--remove does nothing else" in result.err
+
+
+def test_a_class_of_failures_that_does_not_exist_is_answered_with_the_closest(run: Run, data: Path) -> None:
+    result = run("annotate", "--data", str(data), "--retry-failed", "--class", "timeuot")
+    assert result.code != 0 and "timeout" in result.err

@@ -120,6 +120,20 @@ def test_steps_that_reach_over_a_block_are_refused_and_both_numbers_named(sample
         ClozeLoader(sampler, world_size=5)
 
 
+@pytest.mark.parametrize(
+    "numbers", [{"rank": 2, "world_size": 2}, {"rank": -1}, {"batch_size": 0}, {"world_size": 0}, {"workers": -1}]
+)
+def test_numbers_out_of_range_are_refused_at_once(sampler: TaskSampler, numbers: dict[str, int]) -> None:
+    with pytest.raises(PlanError, match="expected"):
+        ClozeLoader(sampler, **numbers)
+
+
+@pytest.mark.parametrize("state", [{"position": 4}, {"fingerprint": "0" * 16}, {}])
+def test_what_is_no_state_is_refused(sampler: TaskSampler, state: dict[str, object]) -> None:
+    with pytest.raises(PlanError, match=r"expected what state_dict\(\) returned"):
+        ClozeLoader(sampler).load_state_dict(state)
+
+
 def test_grids_of_different_shapes_make_no_batch(sampler: TaskSampler) -> None:
     first = sampler.load(0)
     other = next(loaded for loaded in map(sampler.load, range(0, 400, BLOCK)) if loaded[1].shape != first[1].shape)

@@ -58,5 +58,6 @@ def test_unknown_names_and_parameters_are_errors(tmp_path: Path) -> None:
 def test_a_node_type_means_the_annotator_of_the_preset_that_makes_it() -> None:
     assert annotator_names(AnnotateConfig(preset="default"), ["mlsd", "canny"]) == ["mlsd", "canny"]
     assert annotator_names(AnnotateConfig(preset="paper"), ["mlsd", "bbox"]) == ["mlsd_network", "bbox"]
+    assert annotator_names(AnnotateConfig(preset="default"), ["background"]) == ["foreground"]
     with pytest.raises(UnknownNameError, match="mlsdd"):
         annotator_names(AnnotateConfig(), ["mlsdd"])
