@@ -18,6 +18,7 @@ def _terminated(signum: int, frame: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
+_INTERRUPTED = 130
 _STOPPED = "stopped; what is finished is kept: run the same command again to go on"
 
 
@@ -28,17 +29,19 @@ def main() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         code = app(standalone_mode=False)
+        if code == _INTERRUPTED:  # what Typer makes of a KeyboardInterrupt
+            _fail(_STOPPED, _INTERRUPTED)
         sys.exit(code if isinstance(code, int) else 0)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
     except typer.Abort:
-        _fail("stopped", 130)
+        _fail(_STOPPED, _INTERRUPTED)
     except SystemExit as ended:
         if ended.code != signal.SIGTERM:
             raise
-        _fail(_STOPPED, 130)  # Ray puts in a handler of its own, which ends the process without a word
+        _fail(_STOPPED, _INTERRUPTED)  # Ray puts in a handler of its own, which ends the process without a word
     except KeyboardInterrupt:
-        _fail(_STOPPED, 130)
+        _fail(_STOPPED, _INTERRUPTED)
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # click's own: a wrong flag or argument
             error.show()

@@ -89,6 +89,11 @@ def run_annotate(options: Options, listener: Listener) -> Report:
         session.settle()
         dataset = Dataset(options.data)
         save_contact_sheet(dataset, CONTACT_SHEET)
+    if options.sources and not len(dataset):
+        raise DatasetError(
+            f"nothing in {', '.join(options.sources)} could be read as a record: "
+            f"`graph200k failures --data {options.data}` says why"
+        )
     return _report(dataset, plan, progress, ingested, time.monotonic() - started)
 
 

@@ -391,3 +391,22 @@ def test_a_removal_does_nothing_else(run: Run, data: Path) -> None:
 def test_a_class_of_failures_that_does_not_exist_is_answered_with_the_closest(run: Run, data: Path) -> None:
     result = run("annotate", "--data", str(data), "--retry-failed", "--class", "timeuot")
     assert result.code != 0 and "timeout" in result.err
+
+
+def test_a_keyboard_interrupt_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: Path) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipelines.demo.write_demo", interrupted)
+    result = run("demo", "photos")
+    assert result.code == 130
+    assert result.err == "error: stopped; what is finished is kept: run the same command again to go on\n"
+
+
+def test_a_source_of_which_nothing_can_be_read_is_an_error(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "text.jpg").write_text("no picture")
+    result = run("annotate", tmp_path / "photos", "--data", tmp_path / "none", "--only", "canny")
+    assert result.code == 1
+    assert "could be read as a record" in result.err
+    assert "bad_image" in run("failures", "--data", tmp_path / "none").out
