@@ -21,7 +21,7 @@ Every message says what was found, what was expected, and what to do next.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 _MOST_NAMES = 20
 """Names listed in a message: a dataset has a million keys."""
@@ -31,12 +31,25 @@ class Graph200KError(Exception):
     """Base of every error this project raises on purpose."""
 
 
+def _closest(name: str, names: Sequence[str]) -> list[str]:
+    """Return up to three names like ``name``, none that is much less so than the first.
+
+    Examples
+    --------
+    >>> _closest("cany", ["canny", "caption", "rain"]), _closest("xyz", ["canny"])
+    (['canny'], [])
+    """
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    likeness = [difflib.SequenceMatcher(None, found, name).ratio() for found in close]
+    return [found for found, alike in zip(close, likeness, strict=True) if alike > likeness[0] - 0.15]
+
+
 class UnknownNameError(Graph200KError, KeyError):
     """Raise for a name that is not registered; the message offers the closest known names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)
-        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        close = _closest(name, names)
         more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
         hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names[:_MOST_NAMES])}{more}"
         self.message = f"unknown {kind} {name!r}; {hint}"
