@@ -43,16 +43,23 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300)
 
 
-def test_a_run_reports_in_json_and_writes_a_contact_sheet(photographs: Path, tmp_path: Path) -> None:
-    data = str(tmp_path / "data")
-    done = _run("annotate", str(photographs), "--data", data, *CHEAP, "--json")
+@pytest.fixture(scope="module")
+def undisturbed(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """Return the dataset of a run that nothing happened to, and what it said on stdout and stderr."""
+    data = tmp_path_factory.mktemp("undisturbed") / "data"
+    done = _run("annotate", str(photographs), "--data", str(data), *CHEAP, "--json")
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    return data, done.stdout, done.stderr
+
+
+def test_a_run_reports_in_json_and_writes_a_contact_sheet(undisturbed: tuple[Path, str, str]) -> None:
+    data, said, notes = str(undisturbed[0]), *undisturbed[1:]
+    report = json.loads(said)
     assert report["records"] == report["annotated"] == 24
     assert report["annotations"] == {"target": 24, "canny": 24, "mlsd": 24}
     assert report["tasks"] == 2 + 2 + 32  # canny and mlsd, each both ways, and the degradations
     assert Path(report["paths"]["contact sheet"]).read_bytes().startswith(b"\x89PNG")
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in notes
     plan = json.loads(_run("annotate", "--data", data, *CHEAP, "--dry-run", "--json").stdout)
     assert plan["to_run"] == {}
     again = json.loads(_run("annotate", "--data", data, "--redo", "canny", "--dry-run", "--json").stdout)
@@ -88,7 +95,7 @@ def test_what_cannot_be_done_is_said_in_words_and_leaves_no_dataset(
 
 
 def test_a_full_disk_is_said_in_one_line_and_with_room_the_run_goes_on(
-    photographs: Path, disk: Path, tmp_path: Path
+    photographs: Path, disk: Path, undisturbed: tuple[Path, str, str]
 ) -> None:
     data = disk / "data"
     done = _run("annotate", str(photographs), "--data", str(data), *CHEAP)
@@ -98,8 +105,7 @@ def test_a_full_disk_is_said_in_one_line_and_with_room_the_run_goes_on(
     subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
     assert not [problem for problem in verify(str(data)) if problem.damaged]
     finish("annotate", str(photographs), "--data", str(data), *CHEAP)
-    finish("annotate", str(photographs), "--data", str(tmp_path / "roomy"), *CHEAP)
-    assert sealed_bytes(data) == sealed_bytes(tmp_path / "roomy")
+    assert sealed_bytes(data) == sealed_bytes(undisturbed[0])
     assert_clean(data)
 
 
