@@ -103,8 +103,7 @@ def run(request: Request) -> Iterator[dict[str, Any]]:
     MissingWeightsError
         If the base model or a LoRA is not there.
     """
-    if (request.query is None) == (request.data is None):
-        raise PlanError("nothing to generate from; name either images (--query) or a dataset (--data)")
+    _check_source(request)
     plan = make_plan(request)
     return _from_dataset(plan, request.data) if request.query is None else _from_images(plan, request.query)
 
@@ -187,6 +186,18 @@ def _caption(sampler: TaskSampler, sample: Sample) -> str:
         return ""
     text = dataset.info(sample.records[-1]).text
     return " ".join(part for part in (text.item, text.description) if part)
+
+
+def _check_source(request: Request) -> None:
+    if request.query is not None and request.data is not None:
+        raise PlanError("images (--query) and a dataset (--data) are both named; name one, not both")
+    if request.data is None and (numbers := [given for given in request.contexts if given.isdecimal()]):
+        raise PlanError(
+            f"--context {numbers[0]}: a number of examples needs --data, the dataset to draw them from; examples of "
+            "your own are files, such as --context a_depth.png,a.png"
+        )
+    if request.query is None and request.data is None:
+        raise PlanError("nothing to generate from; name either images (--query) or a dataset (--data)")
 
 
 def _run_config(adapters: Sequence[Adapter]) -> Path | None:

@@ -171,7 +171,9 @@ def test_a_lora_acts_by_its_weight(trained: Path, request_of: Any, images: dict[
     ("options", "kind", "message"),
     [
         ({}, PlanError, "name either images .--query. or a dataset .--data."),
-        ({"query": "x.png", "data": "d"}, PlanError, "name either images"),
+        ({"query": "x.png", "data": "d"}, PlanError, "are both named; name one, not both"),
+        ({"contexts": ("2",)}, PlanError, "--context 2: a number of examples needs --data"),
+        ({"query": "x.png", "contexts": ("2",)}, PlanError, "--context 2: a number of examples needs --data"),
         ({"query": "x.png", "task": "depht,target"}, UnknownNameError, "did you mean depth,target"),
         ({"data": "DATA", "task": "depht,target"}, UnknownNameError, "did you mean depth,target"),
         ({"data": "DATA", "contexts": ("a.png,b.png",)}, PlanError, "with --data expected one number, 0 to 8"),
