@@ -12,6 +12,7 @@ from graph200k.dataset import Dataset
 from graph200k.errors import PlanError
 from graph200k.schema import find_task
 from graph200k.seeds import derive_seed
+from graph200k.settings_errors import explain
 from sampler.config import ALL_SAID, DatasetShare, SamplerConfig, with_overrides
 from sampler.grid import Grid
 from sampler.own_images import own_grid, own_instructions, read_images
@@ -226,7 +227,7 @@ def _checked(kind: type[Kind], given: Given) -> Kind:
     try:
         return kind(**given)
     except ValueError as error:
-        raise PlanError(" ".join(str(error).split())[:400]) from None
+        raise PlanError(explain(error, kind)) from None
 
 
 def _open_sampler(plan: Plan, data: str) -> TaskSampler:

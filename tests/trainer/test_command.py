@@ -64,7 +64,9 @@ def test_a_run_is_summed_up_from_what_it_wrote(tmp_path: Path, capsys: pytest.Ca
     assert (found.window, found.loss_first, found.loss_last) == (20, pytest.approx(2.79), pytest.approx(1.19))
     show_training(found, as_json=False)
     told = " ".join(capsys.readouterr().out.split())
-    assert "100 steps, 1 of them skipped; mean loss 2.7900 over the first 20 steps, 1.1900 over the last 20 steps" in told
+    assert (
+        "100 steps, 1 of them skipped; mean loss 2.7900 over the first 20 steps, 1.1900 over the last 20 steps" in told
+    )
     assert (found.validation_first, found.validation_last) == (2.0, 1.5)
 
 
