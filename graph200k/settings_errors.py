@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from graph200k.errors import name_hint
+
 _MOST_PROBLEMS = 5
-_MOST_NAMES = 20
 _LONGEST_VALUE = 40
 _LONGEST = 400
 
@@ -48,17 +48,12 @@ def explain(error: Exception, model: type[BaseModel], noun: str = "setting") -> 
 def _explain_problem(problem: ErrorDetails, model: type[BaseModel], noun: str) -> str:
     path = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        return f"{path}: no such {noun}; {_hint(str(problem['loc'][-1]), _fields_at(model, problem['loc'][:-1]))}"
+        return f"{path}: no such {noun}; {name_hint(str(problem['loc'][-1]), _fields_at(model, problem['loc'][:-1]))}"
     said = problem["msg"].removeprefix("Value error, ").split(", unable to parse")[0]
     if problem["type"] not in {"missing", "value_error"}:
         said += f", found {_shown(problem['input'])}"
     said = " ".join(said.split())
     return f"{path}: {said}" if path else said
-
-
-def _hint(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"known: {', '.join(known[:_MOST_NAMES])}"
 
 
 def _shown(value: Any) -> str:

@@ -47,8 +47,8 @@ def explained(values: Any) -> str:
     ("values", "said"),
     [
         ({"optimiser": {"clipp": 1}}, "optimiser.clipp: no such setting; did you mean clip?"),
-        ({"wd": 1}, "wd: no such setting; known: steps, optimiser, shares, named"),
-        ({"shares": [{"data": "a", "wait": 2}]}, "shares.0.wait: no such setting; did you mean weight?"),
+        ({"wd": 1}, "wd: no such setting; known: named, optimiser, shares, steps"),
+        ({"shares": [{"data": "a", "weigth": 2}]}, "shares.0.weigth: no such setting; did you mean weight?"),
         ({"named": {"a": {"data": "a", "dat": 2}}}, "named.a.dat: no such setting; did you mean data?"),
         ({"steps": "many"}, "steps: Input should be a valid integer, found 'many'"),
         ({"shares": [{"data": "a", "weight": 0}]}, "shares.0.weight: Input should be greater than 0, found 0"),
