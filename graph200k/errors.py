@@ -44,15 +44,26 @@ def _closest(name: str, names: Sequence[str]) -> list[str]:
     return [found for found, alike in zip(close, likeness, strict=True) if alike > likeness[0] - 0.15]
 
 
+def name_hint(name: str, known: Iterable[str]) -> str:
+    """Return what to say of a name that is not known: the closest ones, or all that are.
+
+    Examples
+    --------
+    >>> name_hint("cany", ["canny", "hed"]), name_hint("xyz", ["canny", "hed"])
+    ('did you mean canny?', 'known: canny, hed')
+    """
+    names = sorted(known)
+    if close := _closest(name, names):
+        return f"did you mean {' or '.join(close)}?"
+    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    return f"known: {', '.join(names[:_MOST_NAMES])}{more}"
+
+
 class UnknownNameError(Graph200KError, KeyError):
     """Raise for a name that is not registered; the message offers the closest known names."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        names = sorted(known)
-        close = _closest(name, names)
-        more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
-        hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names[:_MOST_NAMES])}{more}"
-        self.message = f"unknown {kind} {name!r}; {hint}"
+        self.message = f"unknown {kind} {name!r}; {name_hint(name, known)}"
         super().__init__(self.message)
 
     def __reduce__(self) -> tuple[object, ...]:  # an exception is pickled as cls(*args), which has other arguments here

@@ -11,6 +11,7 @@ from graph200k.catalogues import catalogue_names, find_catalogue
 from graph200k.codecs import parse_json
 from graph200k.errors import DatasetError, UnknownNameError, UnsafeInputError
 from graph200k.schema import schema_graph, to_node_link
+from graph200k.settings_errors import explain
 from graph200k.storage import Folder
 
 MANIFEST = "dataset.json"
@@ -97,7 +98,7 @@ def read_manifest(folder: Folder) -> Manifest:
     try:
         manifest = Manifest.model_validate(data)
     except ValueError as error:
-        raise DatasetError(f"{folder.shown(MANIFEST)} is damaged: {' '.join(str(error).split())[:200]}") from None
+        raise DatasetError(f"{folder.shown(MANIFEST)} is damaged: {explain(error, Manifest, 'field')[:200]}") from None
     try:
         find_catalogue(manifest.catalogue)
     except UnknownNameError:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from graph200k.catalogue import GRAPH200K, Catalogue, MetaTask, Storage
 from graph200k.codecs import parse_json
 from graph200k.errors import UnsafeInputError
+from graph200k.settings_errors import explain
 
 MAX_KEY_LENGTH = 64
 """With the longest node and role and 3 digits of variant, a member's name fits the 100 bytes that a tar header has."""
@@ -123,7 +124,7 @@ class RecordInfo(_Part):
         try:
             return cls.model_validate(parse_json(data))
         except ValueError as error:
-            raise UnsafeInputError(f"record JSON is not of this schema: {' '.join(str(error).split())[:200]}") from None
+            raise UnsafeInputError(f"record JSON is not of this schema: {explain(error, cls, 'field')[:200]}") from None
 
     def to_json(self) -> bytes:
         """Return the bytes of ``{key}.json``, the same for equal records."""

@@ -244,7 +244,9 @@ def show_training(run: RunSummary, *, as_json: bool) -> None:
         show_json(dataclasses.asdict(run))
         return
     skipped = f", {run.skipped} of them skipped" if run.skipped else ""
-    show_line(f"{run.steps} steps{skipped}; loss {run.loss_first:.4f} at first, {run.loss_last:.4f} at last")
+    window = "step" if run.window == 1 else f"{run.window} steps"
+    means = f"mean loss {run.loss_first:.4f} over the first {window}, {run.loss_last:.4f} over the last {window}"
+    show_line(f"{run.steps} steps{skipped}; {means}")
     if run.validation_first is not None and run.validation_last is not None:
         show_line(f"masked-cell loss in validation: {run.validation_first:.4f} at first, {run.validation_last:.4f}")
     show_line(f"LoRA      {run.lora}")

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graph200k.catalogue import Catalogue
+from graph200k.catalogue import GRAPH200K, Catalogue
 from graph200k.errors import PlanError
-from graph200k.schema import Task
+from graph200k.schema import Task, find_task
 
 SEPARATOR = ":"
 CLOZE = "cloze"
@@ -43,6 +43,19 @@ class ClozeTask(Task):
 def is_cloze(name: str) -> bool:
     """Return whether a name is that of a spec and not of a task of the graph."""
     return SEPARATOR in name
+
+
+def find_task_or_cloze(name: str, catalogue: Catalogue = GRAPH200K) -> Task:
+    """Return the task of the graph with this name, or the one that a spec describes.
+
+    Raises
+    ------
+    PlanError
+        For a spec without a target, or with a node type twice.
+    UnknownNameError
+        For a task or a node type that does not exist.
+    """
+    return parse_cloze(name, catalogue) if is_cloze(name) else find_task(name, catalogue)
 
 
 def parse_cloze(name: str, catalogue: Catalogue) -> ClozeTask:

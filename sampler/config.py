@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from graph200k.errors import PlanError
+from graph200k.settings_errors import explain
 
 RELEASE_CONTEXTS = (0.3, 0.4, 0.3)
 """Probabilities of 0, 1 and 2 in-context examples in the public release."""
@@ -116,7 +117,7 @@ def read_mix(path: Path) -> MixConfig:
     except FileNotFoundError:
         raise PlanError(f"--config {path}: no such file") from None
     except ValueError as error:
-        raise PlanError(f"--config {path}: {' '.join(str(error).split())[:400]}") from None
+        raise PlanError(f"--config {path}: {explain(error, MixConfig)}") from None
 
 
 def with_overrides(config: SamplerConfig, overrides: Mapping[str, Any]) -> SamplerConfig:
@@ -131,7 +132,7 @@ def with_overrides(config: SamplerConfig, overrides: Mapping[str, Any]) -> Sampl
     try:
         return SamplerConfig.model_validate(config.model_dump() | given)
     except ValueError as error:
-        raise PlanError(" ".join(str(error).split())[:400]) from None
+        raise PlanError(explain(error, SamplerConfig)) from None
 
 
 def context_probabilities(max_context: int) -> tuple[float, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ from sampler.batch import Batch, collate
 from sampler.grid import Grid
 from sampler.samples import Sample
 from sampler.task_sampler import TaskSampler
+from sampler.worker_signals import outlive_signals
 
 __all__ = ["Batch", "ClozeDataset", "ClozeLoader", "ShapeBatches", "collate"]
 
@@ -134,7 +134,7 @@ class ClozeLoader:
             "num_workers": workers,
             "pin_memory": pin_memory,
             "collate_fn": collate,
-            "worker_init_fn": _outlive_sigterm,
+            "worker_init_fn": outlive_signals,
         }
         self._indices(None)
 
@@ -178,11 +178,3 @@ class ClozeLoader:
     def _indices(self, steps: int | None) -> ShapeBatches:
         block = self.sampler.config.shape_block
         return ShapeBatches(shape_block=block, position=self.position, steps=steps, **self._shape)
-
-
-def _outlive_sigterm(worker: int) -> None:
-    """Let a worker process end when its loader says so: schedulers send SIGTERM to all processes of a run at once.
-
-    One that died of it would raise in the trainer, which is about to save what it has.
-    """
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -48,7 +48,8 @@ def read_images(task: Task, contexts: Sequence[str], query: str, catalogue: Cata
     contexts
         For each example the files of all its images, separated by commas.
     query
-        The files of the conditions; or one name a column, with ``_`` for each image to generate.
+        The files of the conditions, or of all columns but those of the task's targets; or one name a column, with ``_``
+        for each image to generate.
 
     Raises
     ------
@@ -61,7 +62,8 @@ def read_images(task: Task, contexts: Sequence[str], query: str, catalogue: Cata
         if _has_gap(example):
             raise PlanError(f"--context {names}: an example has all its images; {GAP} is for --query alone")
     files = query.split(",")
-    asked = _read_row(f"--query {query}", task, columns, [*files, GAP] if len(files) == len(columns) - 1 else files)
+    gaps = [GAP] * len(task.targets) if len(files) == len(columns) - len(task.targets) else []
+    asked = _read_row(f"--query {query}", task, columns, [*files, *gaps])
     if not _has_gap(asked):
         raise PlanError(f"--query {query}: nothing is left to generate; put {GAP} where an image is wanted")
     if not examples and all(image is None for image in asked):
@@ -124,10 +126,11 @@ def own_instructions(own: OwnImages, content: str, picks: int, catalogue: Catalo
 def _read_row(option: str, task: Task, columns: Sequence[Column], files: Sequence[str]) -> OwnRow:
     if len(files) != len(columns):
         described = ", ".join(f"{column.node} {column.role}".strip() for column in columns)
+        given = len(columns) - len(task.targets)
+        first = f"the first {given}, or " if given else ""
         raise PlanError(
             f"{option}: {len(files)} images; task {task.name} has {len(columns)} columns ({described}): an example "
-            f"takes {len(columns)} images, a query the first {len(columns) - 1}, or {len(columns)} with {GAP} for each "
-            "one to generate"
+            f"takes {len(columns)} images, a query {first}{len(columns)} with {GAP} for each one to generate"
         )
     return tuple(None if file.strip() == GAP else _read(option, Path(file.strip())) for file in files)
 

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from graph200k.errors import PlanError
 from sampler.batch import Batch, collate
 from sampler.streaming import TaskStream
+from sampler.worker_signals import outlive_signals
 
 __all__ = ["Batch", "StreamLoader", "StreamingDataset"]
 
@@ -86,7 +87,12 @@ class StreamLoader:
         """Yield batches without end, behind the last one given; what workers read ahead is read again next time."""
         dataset = StreamingDataset(self.stream, given=self._given, states=self._states, **self._ranks)
         loader: Iterable[tuple[Batch, dict[str, Any]]] = DataLoader(
-            dataset, batch_size=None, num_workers=self._workers, pin_memory=self._pin_memory, collate_fn=_as_it_is
+            dataset,
+            batch_size=None,
+            num_workers=self._workers,
+            pin_memory=self._pin_memory,
+            collate_fn=_as_it_is,
+            worker_init_fn=outlive_signals,
         )
         for batch, state in loader:
             self._given += 1

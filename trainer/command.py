@@ -45,10 +45,12 @@ class RunSummary:
     out: str
     steps: int
     skipped: int
+    window: int
+    """Steps that the next two are means of: 20, or half of a run of less than 40."""
     loss_first: float
-    """Mean of the first 20 steps, of fewer in a run of less than 40."""
+    """Mean of the first steps."""
     loss_last: float
-    """Mean of as many last ones."""
+    """Mean of the last steps."""
     validation_first: float | None
     validation_last: float | None
     lora: str
@@ -71,13 +73,15 @@ def make_options(request: RunRequest) -> TrainOptions:
     DatasetError
         If a dataset is not there.
     """
+    if request.config is None and request.resume is None:
+        raise PlanError(
+            "nothing to train: --config is missing; name settings (--config configs/tiny.yaml), or a run to go on with "
+            "(--resume latest)"
+        )
     out = _run_folder(request)
     if request.resume is not None:
         find_checkpoint(out, request.resume)
-    source = request.config or (out / CONFIG if request.resume is not None else None)
-    if source is None:
-        raise PlanError("nothing to train; name settings (--config configs/tiny.yaml) or a run (--resume latest)")
-    config = read_config(source, {"loop": {"steps": request.steps}})
+    config = read_config(request.config or out / CONFIG, {"loop": {"steps": request.steps}})
     config = config.with_data(request.data, request.default_data)
     for share in config.data.datasets:  # before anything is written: what cannot be read leaves no run behind
         read_manifest(Folder(share.data))
@@ -100,6 +104,7 @@ def summarise_run(out: Path) -> RunSummary:
         out=str(out),
         steps=int(steps[-1]["step"]),
         skipped=int(steps[-1]["skipped"]),
+        window=window,
         loss_first=fmean(losses[:window]),
         loss_last=fmean(losses[-window:]),
         validation_first=validations[0] if validations else None,

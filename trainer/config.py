@@ -10,6 +10,7 @@ import yaml
 from pydantic import Field, model_validator
 
 from graph200k.errors import PlanError
+from graph200k.settings_errors import explain
 from sampler.config import DatasetShare, MixConfig
 from trainer.cache import CacheSettings
 from trainer.compute import ComputeSettings
@@ -146,9 +147,10 @@ def read_config(path: Path | None, overrides: Mapping[str, Mapping[str, Any]] | 
             raise ValueError(f"expected a mapping of {', '.join(TrainConfig.model_fields)}")
         for part, settings in (overrides or {}).items():
             given = {name: value for name, value in settings.items() if value is not None}
-            values[part] = {**(values.get(part) or {}), **given}
+            if isinstance(found := values.get(part) or {}, dict):  # what else it is, the check below tells
+                values[part] = {**found, **given}
         return TrainConfig.model_validate(values)
     except FileNotFoundError:
         raise PlanError(f"--config {path}: no such file; configs/ has some to start from") from None
     except (ValueError, yaml.YAMLError) as error:
-        raise PlanError(f"--config {path}: {' '.join(str(error).split())[:400]}") from None
+        raise PlanError(f"{f'--config {path}: ' if path else ''}{explain(error, TrainConfig)}") from None

@@ -10,8 +10,9 @@ from typing import Any, TypeAlias, TypeVar
 from graph200k.catalogue import MetaTask
 from graph200k.dataset import Dataset
 from graph200k.errors import PlanError
-from graph200k.schema import find_task
 from graph200k.seeds import derive_seed
+from graph200k.settings_errors import explain
+from sampler.cloze import find_task_or_cloze
 from sampler.config import ALL_SAID, DatasetShare, SamplerConfig, with_overrides
 from sampler.grid import Grid
 from sampler.own_images import own_grid, own_instructions, read_images
@@ -46,7 +47,7 @@ class Request:
     """What the user asked for: a grid of own images, or grids drawn from a dataset."""
 
     task: str
-    """Name of the task."""
+    """Name of the task, or a cloze spec (:mod:`sampler.cloze`)."""
     out: Path
     loras: tuple[str, ...] = ()
     """See :func:`trainer.adapters.parse_adapter`."""
@@ -103,8 +104,7 @@ def run(request: Request) -> Iterator[dict[str, Any]]:
     MissingWeightsError
         If the base model or a LoRA is not there.
     """
-    if (request.query is None) == (request.data is None):
-        raise PlanError("nothing to generate from; name either images (--query) or a dataset (--data)")
+    _check_source(request)
     plan = make_plan(request)
     return _from_dataset(plan, request.data) if request.query is None else _from_images(plan, request.query)
 
@@ -130,14 +130,14 @@ def make_plan(request: Request) -> Plan:
 
 def _from_images(plan: Plan, query: str) -> Iterator[dict[str, Any]]:
     request = plan.request
-    own = read_images(find_task(request.task), request.contexts, query)
+    own = read_images(find_task_or_cloze(request.task), request.contexts, query)
     grid = own_grid(own, plan.layout)
     models = plan.load()
     for seed in range(request.seed, request.seed + (request.count or 1)):
         said = own_instructions(own, request.content, derive_seed("words", seed))
         (filled,) = generate(models, [grid], [said.prompt], [seed], plan.sampling)
         made = Made(name=str(seed), seed=seed, columns=own.columns, instructions=said, grid=filled)
-        yield write_made(_enlarged(models, made, request.content, plan), request.out)
+        yield write_made(_enlarged(models, made, [request.content] * len(made.cells), plan), request.out)
 
 
 def _from_dataset(plan: Plan, data: str | None) -> Iterator[dict[str, Any]]:
@@ -166,27 +166,41 @@ def _complete(
             instructions=sample.instructions,
             grid=grid,
         )
-        made = _enlarged(models, made, _caption(sampler, sample), plan)
+        captions = [_caption(sampler, sample, sample.columns[column].node) for _, column in made.cells]
+        made = _enlarged(models, made, captions, plan)
         yield write_made(made, plan.request.out, truth) | {"sample": sample.to_json()}
 
 
-def _enlarged(models: GenerationModels, made: Made, caption: str, plan: Plan) -> Made:
+def _enlarged(models: GenerationModels, made: Made, captions: Sequence[str], plan: Plan) -> Made:
+    """Return the same with its generated cells enlarged if that was asked for, each prompted with its caption."""
     if plan.upsampling is None:
         return made
     cells = made.cells
     pictures = [made.grid.cell(*place) for place in cells]
     seeds = [derive_seed("upsample", made.seed, *place) for place in cells]
-    large = upsample(models, pictures, [caption] * len(cells), seeds, plan.upsampling, plan.sampling)
+    large = upsample(models, pictures, captions, seeds, plan.upsampling, plan.sampling)
     return replace(made, upsampled=dict(zip(cells, large, strict=True)))
 
 
-def _caption(sampler: TaskSampler, sample: Sample) -> str:
-    """Return what the generated photograph shows, "" for what is no photograph of the record's item."""
+def _caption(sampler: TaskSampler, sample: Sample, node: str) -> str:
+    """Return what a generated photograph shows, "" for a node type that is no photograph of the record's item."""
     dataset = sampler.datasets[sample.dataset]
-    if dataset.catalogue[sample.task.generated].meta_task != MetaTask.TARGET:
+    if dataset.catalogue[node].meta_task != MetaTask.TARGET:
         return ""
     text = dataset.info(sample.records[-1]).text
     return " ".join(part for part in (text.item, text.description) if part)
+
+
+def _check_source(request: Request) -> None:
+    if request.query is not None and request.data is not None:
+        raise PlanError("images (--query) and a dataset (--data) are both named; name one, not both")
+    if request.data is None and (numbers := [given for given in request.contexts if given.isdecimal()]):
+        raise PlanError(
+            f"--context {numbers[0]}: a number of examples needs --data, the dataset to draw them from; examples of "
+            "your own are files, such as --context a_depth.png,a.png"
+        )
+    if request.query is None and request.data is None:
+        raise PlanError("nothing to generate from; name either images (--query) or a dataset (--data)")
 
 
 def _run_config(adapters: Sequence[Adapter]) -> Path | None:
@@ -215,7 +229,7 @@ def _checked(kind: type[Kind], given: Given) -> Kind:
     try:
         return kind(**given)
     except ValueError as error:
-        raise PlanError(" ".join(str(error).split())[:400]) from None
+        raise PlanError(explain(error, kind)) from None
 
 
 def _open_sampler(plan: Plan, data: str) -> TaskSampler:
@@ -226,7 +240,7 @@ def _open_sampler(plan: Plan, data: str) -> TaskSampler:
     if request.content:
         raise PlanError("--content goes with --query; with --data the dataset has the descriptions")
     dataset = Dataset(data)
-    task = find_task(request.task, dataset.catalogue)
+    task = find_task_or_cloze(request.task, dataset.catalogue)
     fixed = {
         "seed": request.seed,
         "contexts": (*(0.0,) * int(given[0]), 1.0),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from accelerate import PartialState
 
 from graph200k.errors import Graph200KError, PlanError, TrainingError
 from trainer.config import TrainConfig
-from trainer.loop import PainterFactory, TrainOptions, train
-from trainer.stopping import write_stop_file
+from trainer.loop import Ending, PainterFactory, TrainOptions, train
+from trainer.stopping import stop_on_signals
 
 RAY_FOLDER = "ray"
 """Where Ray Train keeps its own account of a run, in the run's folder."""
@@ -25,10 +25,8 @@ def launch(
     num_workers: int | None = None,
     ray_address: str | None = None,
     make_painter: PainterFactory | None = None,
-) -> bool:
+) -> Ending:
     """Train with ``num_workers`` processes; None trains in this one, which may be one of torchrun's.
-
-    Returns whether this process is the one to tell how it went.
 
     Raises
     ------
@@ -38,16 +36,17 @@ def launch(
         As :func:`trainer.loop.train`, or if a worker died.
     """
     if num_workers is None:
-        first = train(options, make_painter)
+        ending = train(options, make_painter)
         PartialState().destroy_process_group()
-        return first
-    _train_on_ray(options, num_workers, ray_address, make_painter)
-    return True
+        return ending
+    interrupted = _train_on_ray(options, num_workers, ray_address, make_painter)
+    return Ending(is_first=True, interrupted=interrupted)
 
 
 def _train_on_ray(
     options: TrainOptions, num_workers: int, ray_address: str | None, make_painter: PainterFactory | None
-) -> None:
+) -> bool:
+    """Train with workers of Ray Train; return whether Ctrl-C asked them to stop."""
     try:
         from ray.train import RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer
@@ -71,10 +70,14 @@ def _train_on_ray(
             run_config=RunConfig(name=RAY_FOLDER, storage_path=str(options.out.resolve())),
         )
         try:
-            with _sigterm_writes_stop_file(options.out):
-                trainer.fit()
+            # After ray.init, which puts in a handler of its own.
+            with stop_on_signals(options.out, tells_workers=True) as stop:
+                # In the main thread Ray Train would take SIGINT for itself, and abort the run.
+                with ThreadPool(1) as beside:
+                    beside.apply_async(trainer.fit).get()
         except TrainingFailedError as error:
             raise _cause(error) from error
+    return stop.interrupted
 
 
 def _train_in_worker(arguments: dict[str, Any]) -> None:
@@ -123,16 +126,6 @@ def _ray(address: str | None) -> Iterator[dict[str, float]]:
     finally:
         if started:
             ray.shutdown()
-
-
-@contextmanager
-def _sigterm_writes_stop_file(out: Path) -> Iterator[None]:
-    # After ray.init, which puts in a handler of its own.
-    before = signal.signal(signal.SIGTERM, lambda *_: write_stop_file(out))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _cause(error: Exception) -> Graph200KError:

@@ -26,7 +26,7 @@ from trainer.prompts import PromptEncoder
 from trainer.reporting import Report
 from trainer.state import TrainState
 from trainer.step import Encoders, padding_share, prepare, training_losses
-from trainer.stopping import clear_stop_file, stop_on_sigterm
+from trainer.stopping import clear_stop_file, stop_on_signals
 from trainer.throughput import Meter, Work, matmul_ceiling
 from trainer.tiny import Kind, save_tiny_flux
 from trainer.validation import LOSS, Painter, Validation
@@ -54,8 +54,18 @@ class TrainOptions:
     """``latest``, or the folder of a checkpoint; None begins."""
 
 
-def train(options: TrainOptions, make_painter: PainterFactory | None = None) -> bool:
-    """Train a LoRA; every process of a run calls this. Return whether this one is the first of them.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ending:
+    """How a process of a run came to its end; what it trained is saved."""
+
+    is_first: bool
+    """Whether this process is the one to tell how it went."""
+    interrupted: bool
+    """Whether Ctrl-C asked it to stop."""
+
+
+def train(options: TrainOptions, make_painter: PainterFactory | None = None) -> Ending:
+    """Train a LoRA; every process of a run calls this.
 
     Parameters
     ----------
@@ -96,7 +106,7 @@ def train(options: TrainOptions, make_painter: PainterFactory | None = None) -> 
 
     steps_left = config.loop.steps - state.progress.step
     batches = meter.watch(loader.batches(steps_left * accumulation))
-    with Report(accelerator, config, out, state.progress.step) as report, stop_on_sigterm(out) as stop:
+    with Report(accelerator, config, out, state.progress.step) as report, stop_on_signals(out) as stop:
         if state.progress.step == 0:
             validate()
         stopping = False
@@ -127,7 +137,7 @@ def train(options: TrainOptions, make_painter: PainterFactory | None = None) -> 
                 meter.start()
     if stopping:
         logger.warning("asked to stop: saved step %d; go on with --resume latest", state.progress.step)
-    return bool(accelerator.is_main_process)
+    return Ending(is_first=bool(accelerator.is_main_process), interrupted=stop.interrupted)
 
 
 def _checkpoint(options: TrainOptions) -> Path | None:

@@ -1,8 +1,7 @@
-"""How a run is asked to stop: by SIGTERM, or by a file, which reaches workers on other machines too."""
+"""How a run is asked to stop: by SIGTERM, Ctrl-C, or a file, which reaches workers on other machines too."""
 
 from __future__ import annotations
 
-import logging
 import signal
 import threading
 from collections.abc import Iterator
@@ -10,44 +9,65 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-logger = logging.getLogger(__name__)
-
 STOP_FILE = "stop"
 """A run that finds this file in its folder saves and ends."""
 
 
 class StopRequest:
-    """Whether this process was asked to stop."""
+    """Whether this process was asked to stop.
 
-    def __init__(self, out: Path) -> None:
-        self._file = out / STOP_FILE
+    Parameters
+    ----------
+    out
+        Folder of the run.
+    tells_workers
+        Whether a signal to this process writes the file, for those that it started.
+    """
+
+    def __init__(self, out: Path, *, tells_workers: bool = False) -> None:
+        self._out = out
+        self._tells_workers = tells_workers
         self._asked = False
+        self.interrupted = False
+        """Whether it was Ctrl-C that asked."""
 
     def ask(self, *_: Any) -> None:
         """Ask; takes a signal's arguments."""
         self._asked = True
+        if self._tells_workers:
+            write_stop_file(self._out)
+
+    def interrupt(self, *_: Any) -> None:
+        """Ask by Ctrl-C; another one ends the process at once."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.interrupted = True
+        self.ask()
 
     @property
     def asked(self) -> bool:
         """Return whether it was asked, by a signal or by the file."""
-        return self._asked or self._file.exists()
+        return self._asked or (self._out / STOP_FILE).exists()
 
 
 @contextmanager
-def stop_on_sigterm(out: Path) -> Iterator[StopRequest]:
-    """Turn SIGTERM into a request for as long as the block runs.
+def stop_on_signals(out: Path, *, tells_workers: bool = False) -> Iterator[StopRequest]:
+    """Turn SIGTERM and the first SIGINT into a request for as long as the block runs.
 
     Python lets only the main thread do that; elsewhere, as in Ray's workers, the file alone counts.
     """
-    request = StopRequest(out)
+    request = StopRequest(out, tells_workers=tells_workers)
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = signal.signal(signal.SIGTERM, request.ask)
+    handlers = {signal.SIGTERM: request.ask, signal.SIGINT: request.interrupt}
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a job in a shell's background: Ctrl-C is not for it
+        del handlers[signal.SIGINT]
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield request
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def clear_stop_file(out: Path) -> None:

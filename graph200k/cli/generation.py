@@ -12,7 +12,9 @@ from graph200k.cli.app import app
 
 @app.command()
 def generate(
-    task: Annotated[str, typer.Option(help="What to do, as `graph200k tasks` names it: conditions, then the result.")],
+    task: Annotated[
+        str, typer.Option(help="What to do, as `graph200k tasks` names it (conditions, result), or CONDITIONS:TARGETS.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")],
     lora: Annotated[
         list[str] | None, typer.Option(help="LoRA's file or folder, :WEIGHT behind it if not 1; may be repeated.")

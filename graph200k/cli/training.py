@@ -29,9 +29,10 @@ def train(
     ray_address: Annotated[str | None, typer.Option(help="Ray cluster to train on (default: this machine).")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a LoRA on in-context tasks. SIGTERM saves and ends with exit code 0; --resume goes on exactly there.
+    """Train a LoRA on in-context tasks. SIGTERM (exit code 0) and Ctrl-C (130) save; --resume goes on exactly there.
 
-    --json: {out, steps, skipped, loss_first, loss_last, validation_first, validation_last, lora, average, pictures}.
+    --json: {out, steps, skipped, window, loss_first, loss_last, validation_first, validation_last, lora, average,
+    pictures}; the first and the last loss are means of `window` steps.
     """
     from graph200k.reports import show_training
     from trainer.command import RunRequest, make_options, summarise_run
@@ -40,5 +41,8 @@ def train(
 
     request = RunRequest(config=config, data=data, default_data=data_folder(None), out=out, resume=resume, steps=steps)
     options = make_options(request)
-    if launch(options, num_workers, ray_address, make_painter):
+    ending = launch(options, num_workers, ray_address, make_painter)
+    if ending.is_first:
         show_training(summarise_run(options.out), as_json=as_json)
+    if ending.interrupted:
+        raise SystemExit(130)  # as typer.Exit it would be told like any command's

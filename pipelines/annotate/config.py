@@ -20,6 +20,7 @@ from annotators.tiny.base import tiny_model
 from annotators.weights import WEIGHTS, find
 from graph200k.catalogue import GRAPH200K
 from graph200k.errors import MissingWeightsError, PlanError, UnknownNameError
+from graph200k.settings_errors import explain
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ def read_config(path: Path | None, **overrides: Any) -> AnnotateConfig:
     except FileNotFoundError:
         raise PlanError(f"--config {path}: no such file") from None
     except ValueError as error:
-        raise PlanError(f"--config {path}: {' '.join(str(error).split())[:400]}") from None
+        raise PlanError(f"{f'--config {path}: ' if path else ''}{explain(error, AnnotateConfig)}") from None
 
 
 def annotator_names(config: AnnotateConfig, names: Iterable[str]) -> list[str]:

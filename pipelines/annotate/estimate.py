@@ -19,6 +19,7 @@ from graph200k.codecs import parse_json
 from graph200k.errors import DatasetError, UnsafeInputError
 from graph200k.manifest import MANIFEST
 from graph200k.records import read_records
+from graph200k.settings_errors import explain
 from graph200k.storage import Folder
 from pipelines.annotate.config import choose_annotators
 from pipelines.annotate.engine import Cluster, local_cluster
@@ -177,8 +178,8 @@ class _History:
                 run = _Run.model_validate(parse_json(line))
             except (UnsafeInputError, ValidationError) as error:
                 raise DatasetError(
-                    f"{folder.shown(RUNS)} has a line that is no run ({str(error).splitlines()[0]}); remove the line: "
-                    "estimates alone are made from it"
+                    f"{folder.shown(RUNS)} has a line that is no run ({explain(error, _Run, 'field')[:200]}); remove "
+                    "the line: estimates alone are made from it"
                 ) from None
             found.runs.update(run.runs)
             found.seconds.update(run.busy_s)

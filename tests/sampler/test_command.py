@@ -113,6 +113,14 @@ def test_a_folder_without_a_dataset_says_how_to_make_one(run: Any, tmp_path: Pat
     assert code == 1 and "graph200k ingest" in err
 
 
+def test_a_mix_with_a_wrong_name_says_which_would_be_right(run: Any, tmp_path: Path) -> None:
+    config = tmp_path / "mix.toml"
+    config.write_text("[sampler]\nareapx = 4096\n")
+    code, _, err = run("--config", str(config))
+    assert code == 1
+    assert "mix.toml: sampler.areapx: no such setting; did you mean area_px?" in " ".join(err.split())
+
+
 def test_a_dataset_beside_those_of_a_mix_is_refused(run: Any, data: str, tmp_path: Path) -> None:
     config = tmp_path / "mix.toml"
     config.write_text(f'[[datasets]]\ndata = "{data}"\n')

@@ -1,5 +1,6 @@
 """The indexed loader: one stream, however many workers and ranks read it and wherever it is resumed."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from sampler.config import SamplerConfig
 from sampler.loader import ClozeLoader, ShapeBatches
 from sampler.task_sampler import TaskSampler
 from support.full_datasets import make_full_dataset
+from support.signalling import signal_workers
 
 BLOCK = 12
 
@@ -81,6 +83,13 @@ def test_all_ranks_have_one_grid_shape_at_each_step(sampler: TaskSampler) -> Non
               for loader in loaders]  # fmt: skip
     assert shapes[0] == shapes[1] == shapes[2]
     assert len(set(shapes[0])) > 2
+
+
+def test_workers_outlive_what_a_terminal_or_a_scheduler_sends_to_all_processes(sampler: TaskSampler) -> None:
+    batches = ClozeLoader(sampler, workers=1).batches(12)
+    assert indices_of([next(batches)]) == [0]
+    signal_workers(signal.SIGINT, signal.SIGTERM)
+    assert indices_of(list(batches)) == list(range(1, 12))
 
 
 def test_a_saved_position_goes_on_where_the_last_batch_ended(sampler: TaskSampler) -> None:

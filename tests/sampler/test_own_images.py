@@ -11,6 +11,7 @@ from PIL import Image
 
 from graph200k.errors import PlanError
 from graph200k.schema import find_task
+from sampler.cloze import find_task_or_cloze
 from sampler.config import SamplerConfig
 from sampler.fit import fit_image
 from sampler.grid import cell_size
@@ -53,6 +54,36 @@ def test_a_query_takes_the_conditions_and_an_example_takes_all_images(save: Save
 def test_a_gap_stands_where_an_image_is_wanted(save: Save, query: str, masked: list[bool]) -> None:
     own = read_images(find_task("depth,target"), [], query.format(save(("x.png", WIDE))))
     assert own_grid(own, CONFIG).masked.tolist() == [masked]
+
+
+@pytest.mark.parametrize(
+    ("spec", "query", "masked"),
+    [
+        ("canny,hed:target", "{x},{x}", [False, False, True]),
+        ("target:depth,normal", "{x}", [False, True, True]),
+        ("target:depth,normal", "_,{x},_", [True, False, True]),
+        ("canny:redux_style,hed", "{x},{x}", [False, False, True, True]),
+    ],
+)
+def test_a_spec_takes_its_conditions_and_generates_all_its_targets(
+    save: Save, spec: str, query: str, masked: list[bool]
+) -> None:
+    own = read_images(find_task_or_cloze(spec), [], query.format(x=save(("x.png", WIDE))))
+    assert own_grid(own, CONFIG).masked.tolist() == [masked]
+    said = own_instructions(own, "a red fox", 3)
+    assert all(f"[IMAGE{number}]" in said.task for number in range(1, len(masked) + 1))
+    assert "red fox" in said.content
+
+
+def test_what_does_not_fit_a_spec_says_how_many_images_it_takes(save: Save) -> None:
+    x = save(("x.png", WIDE))
+    task = find_task_or_cloze("target:depth,normal")
+    with pytest.raises(
+        PlanError, match=r"2 images; task target:depth,normal has 3 columns .* the first 1, or 3 with _"
+    ):
+        read_images(task, [], f"{x},{x}")
+    with pytest.raises(PlanError, match="a query 1 with _ for each one"):
+        read_images(find_task_or_cloze(":target"), [], f"{x},{x}")
 
 
 def test_a_style_takes_a_reference_and_an_image(save: Save) -> None:

@@ -1,6 +1,7 @@
 """The streamed loader on top of torch: parts of ranks and workers, and a state that is saved and resumed."""
 
 import json
+import signal
 from collections import Counter
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ from sampler.config import SamplerConfig
 from sampler.stream_loader import StreamLoader
 from sampler.streaming import StreamSettings, TaskStream
 from support.full_datasets import make_full_dataset
+from support.signalling import signal_workers
 
 RECORDS = 12
 
@@ -53,6 +55,14 @@ def test_a_loader_goes_on_behind_the_batch_its_state_was_saved_at(stream: TaskSt
         assert described(list(islice(second, 11 - done))) == expected[done:]
         # The first, iterated again, goes on too.
         assert described(list(islice(first, 2))) == expected[done : done + 2]
+
+
+def test_workers_outlive_what_a_terminal_or_a_scheduler_sends_to_all_processes(stream: TaskStream) -> None:
+    expected = described(list(islice(StreamLoader(stream, workers=1), 12)))
+    batches = iter(StreamLoader(stream, workers=1))
+    first = [next(batches)]
+    signal_workers(signal.SIGINT, signal.SIGTERM)
+    assert described([*first, *islice(batches, 11)]) == expected
 
 
 def test_a_batch_holds_samples_of_one_shape_and_moves_as_a_whole(stream: TaskStream) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from graph200k.errors import DatasetError, PlanError
 from graph200k.manifest import new_manifest, write_manifest
+from graph200k.reports import show_training
 from graph200k.storage import Folder
 from trainer.checkpoint import Progress, write_checkpoint
 from trainer.command import RunRequest, make_options, summarise_run
@@ -45,13 +46,14 @@ def test_the_latest_run_is_resumed_with_the_settings_it_was_started_with(config:
 
 
 def test_nothing_to_train_or_to_resume_is_an_error(config: Path) -> None:
-    with pytest.raises(PlanError, match="nothing to train"):
-        make_options(RunRequest(default_data="-", out=Path("runs/none")))
+    for out in (None, Path("runs/none")):
+        with pytest.raises(PlanError, match="nothing to train: --config is missing"):
+            make_options(RunRequest(default_data="-", out=out))
     with pytest.raises(PlanError, match="no run with a checkpoint below runs/"):
         make_options(RunRequest(resume="latest", default_data="-"))
 
 
-def test_a_run_is_summed_up_from_what_it_wrote(tmp_path: Path) -> None:
+def test_a_run_is_summed_up_from_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = ['{"step": 0, "validation/loss": 2.0}']
     lines += [f'{{"step": {step}, "loss": {3 - step / 50}, "skipped": 1}}' for step in range(1, 101)]
     lines += ['{"step": 100, "validation/loss": 1.5}']
@@ -59,7 +61,12 @@ def test_a_run_is_summed_up_from_what_it_wrote(tmp_path: Path) -> None:
     place = write_checkpoint(tmp_path, Progress(step=100), {}, {})
     found = summarise_run(tmp_path)
     assert (found.steps, found.skipped, found.lora, found.pictures) == (100, 1, str(place), None)
-    assert (found.loss_first, found.loss_last) == (pytest.approx(2.79), pytest.approx(1.19))
+    assert (found.window, found.loss_first, found.loss_last) == (20, pytest.approx(2.79), pytest.approx(1.19))
+    show_training(found, as_json=False)
+    told = " ".join(capsys.readouterr().out.split())
+    assert (
+        "100 steps, 1 of them skipped; mean loss 2.7900 over the first 20 steps, 1.1900 over the last 20 steps" in told
+    )
     assert (found.validation_first, found.validation_last) == (2.0, 1.5)
 
 

@@ -38,8 +38,16 @@ def test_the_defaults_are_the_papers() -> None:
 def test_a_name_that_no_field_has_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("loop: {stepps: 3}")
-    with pytest.raises(PlanError, match=r"loop.stepps Extra inputs are not permitted"):
+    with pytest.raises(PlanError, match=r"^--config .*: loop.stepps: no such setting; did you mean steps\?$"):
         read_config(file)
+
+
+@pytest.mark.parametrize("text", ["loop: many", "loop: [1]"])
+def test_a_part_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    with pytest.raises(PlanError, match="loop: Input should be a valid dictionary or instance of LoopSettings, found"):
+        read_config(file, {"loop": {"steps": 2}})
 
 
 @pytest.mark.parametrize(("text", "message"), [("- 1", "expected a mapping of data"), ("a: [", "while parsing")])

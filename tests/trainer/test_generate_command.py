@@ -108,6 +108,18 @@ def test_several_cells_of_a_query_can_be_wanted(request_of: Any, images: dict[st
     assert len({pixels(cell["file"]).tobytes() for cell in made["cells"]}) == 2
 
 
+def test_specs_of_any_conditions_and_targets_are_generated_from_images_and_from_a_dataset(
+    request_of: Any, images: dict[str, str], data: str
+) -> None:
+    (own,) = run(request_of(task="canny,hed:target", query=f"{images['a']},{images['depth']}"))
+    assert [(cell["row"], cell["node"]) for cell in own["cells"]] == [(0, "target")]
+    found = list(run(request_of(task="canny:depth,target", data=data, contexts=("1",), count=2, upsample="96")))
+    for made in found:
+        assert made["sample"]["task"] == "canny:depth,target"
+        assert [(cell["row"], cell["node"]) for cell in made["cells"]] == [(1, "depth"), (1, "target")]
+        assert all("upsampled" in cell for cell in made["cells"])
+
+
 def test_a_dataset_gives_grids_beside_their_truth(request_of: Any, data: str) -> None:
     request = request_of(data=data, contexts=("2",), count=3, seed=1, sampling={"steps": 2, "batch": 3})
     found = list(run(request))
@@ -171,9 +183,12 @@ def test_a_lora_acts_by_its_weight(trained: Path, request_of: Any, images: dict[
     ("options", "kind", "message"),
     [
         ({}, PlanError, "name either images .--query. or a dataset .--data."),
-        ({"query": "x.png", "data": "d"}, PlanError, "name either images"),
+        ({"query": "x.png", "data": "d"}, PlanError, "are both named; name one, not both"),
+        ({"contexts": ("2",)}, PlanError, "--context 2: a number of examples needs --data"),
+        ({"query": "x.png", "contexts": ("2",)}, PlanError, "--context 2: a number of examples needs --data"),
         ({"query": "x.png", "task": "depht,target"}, UnknownNameError, "did you mean depth,target"),
         ({"data": "DATA", "task": "depht,target"}, UnknownNameError, "did you mean depth,target"),
+        ({"data": "DATA", "task": "canny,heed:target"}, UnknownNameError, "did you mean hed"),
         ({"data": "DATA", "contexts": ("a.png,b.png",)}, PlanError, "with --data expected one number, 0 to 8"),
         ({"data": "DATA", "content": "a fox"}, PlanError, "--content goes with --query"),
         ({"query": "x.png", "upsample": "big"}, PlanError, "expected the side of a square, such as 1024, or 1344x768"),

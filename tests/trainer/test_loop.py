@@ -8,8 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ import pytest
 import torch
 from PIL import Image
 
+from graph200k.cli import main
 from graph200k.errors import DatasetError, PlanError, TrainingError
 from sampler.batch import Batch
 from sampler.grid import Grid
 from support.full_datasets import make_full_dataset
+from support.signalling import signal_workers
 from support.training import distance, saved_tensors, tiny_config
 from trainer.checkpoint import TENSORS, list_checkpoints, read_checkpoint
 from trainer.config import TrainConfig
@@ -153,6 +156,66 @@ def test_sigterm_to_all_processes_of_a_run_saves_and_ends_with_exit_code_0(make:
     progress, _ = read_checkpoint(list_checkpoints(tmp_path / "out")[-1])
     assert json.loads(told)["steps"] == progress.step > 1
     assert "go on with --resume latest" in said
+
+
+Interrupt = Callable[[int], int]
+
+
+@pytest.fixture
+def interrupt(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interrupt]:
+    """Run the command with a worker, press Ctrl-C so often when it has made two steps, and return its exit code."""
+    file, out = tmp_path / "config.yaml", tmp_path / "out"
+    file.write_text(make(loop={"steps": 10_000, "workers": 1, "checkpoint_every": 10_000}).model_dump_json())
+    monkeypatch.setattr(sys, "argv", ["graph200k", "train", "--config", str(file), "--out", str(out)])
+    # A shell has the jobs in its background ignore SIGINT: these tests may be one.
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def run(times: int) -> int:
+        user = threading.Thread(target=press_ctrl_c, args=(out / "metrics.jsonl", times))
+        user.start()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        user.join()
+        return int(ended.value.code or 0)
+
+    yield run
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def press_ctrl_c(metrics: Path, times: int) -> None:
+    """Send SIGINT to this process and its workers, as a terminal does, and again when the first was seen."""
+    while not (metrics.exists() and metrics.read_text().count('"loss"') > 1):
+        time.sleep(0.02)
+    for number in range(times):
+        deadline = time.monotonic() + 10
+        while number and signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        signal_workers(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_saves_says_so_and_ends_with_exit_code_130(
+    interrupt: Interrupt, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert interrupt(1) == 130
+    progress, _ = read_checkpoint(list_checkpoints(tmp_path / "out")[-1])
+    assert f"asked to stop: saved step {progress.step}; go on with --resume latest" in caplog.text
+    steps = [line["step"] for line in read_metrics(tmp_path / "out") if "loss" in line]
+    assert steps[-1] == progress.step > 1
+    told = capsys.readouterr()
+    assert told.out.startswith(f"{progress.step} steps")
+    assert "error" not in told.err
+
+
+def test_a_second_ctrl_c_ends_a_run_at_once_and_says_so(
+    interrupt: Interrupt, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert interrupt(2) == 130
+    assert "error: stopped; what is finished is kept" in capsys.readouterr().err
+    assert not list_checkpoints(tmp_path / "out")
 
 
 def test_two_processes_of_torchrun_train_as_one(make: Make, tmp_path: Path) -> None:
