@@ -1,6 +1,6 @@
 """Rows of grids with pixels beside bare decoding and resizing of the same members, and the loss of scaled decoding.
 
-``python -m benchmarks cells`` takes half a minute. Photographs are those of ``graph200k demo``; maps and styles are
+``python -m benchmarks cells`` takes a minute and a half. Photographs are those of ``graph200k demo``; maps and styles are
 made of them.
 """
 
@@ -27,7 +27,7 @@ from sampler.fit import fit_picture
 from sampler.grid import SQUARE, cell_size
 
 TASKS = ("canny,target", "depth,target", "reference,canny,instant_style", "target,hed", "foreground,target")
-_ROUNDS = 8
+_ROUNDS = 24
 NODES = ("reference", "canny", "foreground", "hed", "depth", "instant_style")
 """What the tasks need beside the target."""
 

@@ -48,7 +48,7 @@ class ShardIndex:
 
     def key(self, position: int) -> str:
         """Return the key of a record."""
-        return str(self.table.column("key")[int(self.ends[position]) - 1])
+        return str(self.columns[0][int(self.ends[position]) - 1])
 
     def members(self, position: int) -> tuple[Member, ...]:
         """Return the members of a record, in the order of the tar."""

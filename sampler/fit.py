@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -126,9 +127,14 @@ def _resized(
     resized = picture.resize((size[1], size[0]), _filter(pixels, smaller=reduction > 1), box=box)
     if pixels is Pixels.LINES and reduction > 1:
         # A line one pixel wide keeps 1/reduction of its brightness: at 384² the edges of 1024² would be dark grey.
-        levels = np.minimum(255, np.rint(np.arange(256) * reduction)).astype(int).tolist()
-        return resized.point(levels * len(resized.getbands()))
+        return resized.point(_brighter(reduction) * len(resized.getbands()))
     return resized
+
+
+@lru_cache(maxsize=64)
+def _brighter(factor: float) -> list[int]:
+    """Return what becomes of each grey level under a factor."""
+    return [min(255, round(level * factor)) for level in range(256)]
 
 
 def _padded(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
