@@ -1,7 +1,7 @@
 """Rows of grids with pixels beside bare decoding and resizing of the same members, and the loss of scaled decoding.
 
-``python -m benchmarks cells`` takes a minute and a half. Photographs are those of ``graph200k demo``; maps and styles are
-made of them.
+``python -m benchmarks cells`` takes a minute and a half. Photographs are those of ``graph200k demo``; maps and styles
+are made of them.
 """
 
 from __future__ import annotations
