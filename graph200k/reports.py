@@ -63,7 +63,10 @@ def show_dry_run(plan: DryRun, *, as_json: bool) -> None:
         show_json(dataclasses.asdict(plan))
         return
     for source in plan.new_sources:
-        show_line(f"{source} would be ingested first; what it holds is known, and counted below, once it has been")
+        show_line(f"{source} would be ingested first; its records are not counted here")
+    if not plan.records:
+        show_line(f"on each record: {', '.join(plan.annotators)}; `graph200k ingest` it to have the work counted")
+        return
     columns = ("pass", "name", "workers", "gpus", "memory_mb")
     stages = [tuple(stage[column] for column in columns) for stage in plan.stages]
     show_table("Stages", ["pass", "stage", "workers", "GPUs each", "MiB each"], stages)
@@ -81,8 +84,7 @@ def show_dry_run(plan: DryRun, *, as_json: bool) -> None:
         f"Work on {plan.records} records", ["annotator", "done", "of these stale", "failed before", "to do"], rows
     )
     time = "unknown: not all of these ran here before" if plan.seconds is None else f"about {duration(plan.seconds)}"
-    if plan.records:
-        show_line(f"adds about {amount(plan.storage_bytes)}; time {time}")
+    show_line(f"adds about {amount(plan.storage_bytes)}; time {time}")
     if plan.gpu_hours:
         known = {name: hours for name, hours in plan.gpu_hours.items() if hours is not None}
         hours = ", ".join(

@@ -410,3 +410,12 @@ def test_a_source_of_which_nothing_can_be_read_is_an_error(run: Run, tmp_path: P
     assert result.code == 1
     assert "could be read as a record" in result.err
     assert "bad_image" in run("failures", "--data", tmp_path / "none").out
+
+
+def test_a_dry_run_of_a_new_source_says_what_would_be_made(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    result = run("annotate", tmp_path / "photos", "--data", tmp_path / "new", "--only", "canny,mlsd", "--dry-run")
+    assert result.code == 0
+    assert "would be ingested first" in result.out and "on each record: canny, mlsd" in result.out
+    assert "Stages" not in result.out
+    assert not (tmp_path / "new").exists()
